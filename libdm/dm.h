@@ -1,0 +1,306 @@
+/* dm.h: the one public header of libdm, a key-value store on disaggregated memory.
+ *
+ * A process opens a *pool* (dm_pool) over a *fabric* (dm_fabric), and in each of its threads a *session*
+ * (dm_session) bound to a coroutine scheduler (dm_sched). Every data call runs inside a coroutine of the session's
+ * scheduler: it looks like a plain blocking call, and lets other coroutines run while remote operations are pending.
+ *
+ * Thread rules: a pool may be shared by threads; a session, its scheduler and all that comes from them belong to one
+ * thread. There is no global state: clock, randomness, memory and log come in through struct dm_env.
+ *
+ * Not here: Redis, sockets, events (see gateway/), and the wire (see fabric/fabric.h, for providers only).
+ */
+#ifndef DM_H
+#define DM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DM_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define DM_MUST_USE __attribute__((warn_unused_result))
+#define DM_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#pragma GCC visibility push(default) /* libdm is compiled with hidden visibility: what is declared here is exported */
+#else
+#define DM_MUST_USE
+#define DM_PRINTF(f, a)
+#endif
+
+/* ---- Status ---------------------------------------------------------------------------------------------------- */
+
+enum dm_status {
+    DM_OK = 0,
+    DM_NOT_FOUND,       /* no such key (or it has expired) */
+    DM_NO_MEMORY,       /* the pool is full; nothing was changed */
+    DM_TOO_LARGE,       /* key or value above the store's limit; nothing was changed */
+    DM_INVALID,         /* an argument or a configuration value is out of range */
+    DM_UNREACHABLE,     /* a memory node cannot be reached; nothing was changed */
+    DM_UNKNOWN_OUTCOME, /* the operation may or may not have happened, and nothing can tell */
+    DM_INCOMPATIBLE,    /* other format or protocol version, other pool, other geometry */
+    DM_CORRUPT,         /* memory does not hold what the protocol says it must */
+    DM_BUSY,            /* a bounded resource of this process is used up; try again */
+};
+
+/* A short English text for a status; never NULL. */
+const char *dm_status_text(enum dm_status status);
+
+/* ---- Environment ----------------------------------------------------------------------------------------------- */
+
+enum dm_log_level { DM_LOG_DEBUG, DM_LOG_VERBOSE, DM_LOG_NOTICE, DM_LOG_WARNING };
+
+/* All that libdm takes from outside. Functions may be called from any thread that uses the library. */
+struct dm_env {
+    void *context;
+    uint64_t (*clock_ns)(void *context); /* monotonic, ns */
+    int64_t (*wall_ms)(void *context);   /* Unix time, ms; expiry is measured against it */
+    uint64_t (*random_u64)(void *context);
+    void *(*allocate)(void *context, size_t bytes); /* 64-byte aligned, zeroed; NULL when there is none */
+    void (*release)(void *context, void *memory);
+    void (*log)(void *context, enum dm_log_level level, const char *message); /* one line, no newline */
+};
+
+/* The operating system's clocks, random numbers and memory; messages of NOTICE and above go to stderr. */
+const struct dm_env *dm_env_system(void);
+
+/* ---- Coroutines ------------------------------------------------------------------------------------------------ */
+
+struct dm_sched;
+
+struct dm_sched_config {
+    size_t stack_bytes;  /* usable stack of a coroutine; 0 = 64 KiB */
+    uint32_t coroutines; /* most coroutines alive at a time; 0 = 16384. Stacks are made on first use and kept. */
+};
+
+DM_MUST_USE enum dm_status dm_sched_create(const struct dm_env *env, const struct dm_sched_config *config,
+                                           struct dm_sched **out);
+/* All coroutines must have ended. */
+void dm_sched_destroy(struct dm_sched *sched);
+
+/* Starts fn(argument) in a coroutine at once; returns when it has ended or parked for the first time.
+ * May be called from outside or from inside another coroutine. DM_BUSY: too many coroutines; fn was not called. */
+DM_MUST_USE enum dm_status dm_sched_spawn(struct dm_sched *sched, void (*fn)(void *argument), void *argument);
+
+/* Resumes what is ready (woken coroutines, due timers) once each; returns how many were resumed. */
+size_t dm_sched_run(struct dm_sched *sched);
+
+/* ns until dm_sched_run has something to do by itself: 0 = now, UINT64_MAX = only after a wake from outside. */
+uint64_t dm_sched_next_ns(const struct dm_sched *sched);
+
+/* Coroutines alive now. */
+uint32_t dm_sched_alive(const struct dm_sched *sched);
+
+/* Inside a coroutine: lets others run and comes back after delay_ns at the earliest (0: after those ready now). */
+void dm_coro_sleep(struct dm_sched *sched, uint64_t delay_ns);
+
+/* ---- Fabric ---------------------------------------------------------------------------------------------------- */
+
+struct dm_fabric;
+
+#define DM_NODES_MAX 64
+
+/* One memory node inside this process (embedded pool): zeroed memory that outlives the fabric. */
+struct dm_local_memory {
+    void *base;
+    uint64_t bytes;
+};
+
+/* `local` provider over memory of this process. */
+DM_MUST_USE enum dm_status dm_fabric_open_embedded(const struct dm_env *env, const struct dm_local_memory *nodes,
+                                                   uint32_t node_count, struct dm_fabric **out);
+
+/* `local` provider over memory-node processes on this host: paths of their control sockets, in the pool's order.
+ * On failure `error` says which node, what was wrong and what to do. */
+DM_MUST_USE enum dm_status dm_fabric_open_local(const struct dm_env *env, const char *const *memservers,
+                                                uint32_t memserver_count, struct dm_fabric **out, char *error,
+                                                size_t error_bytes);
+void dm_fabric_close(struct dm_fabric *fabric);
+
+/* ---- Pool ------------------------------------------------------------------------------------------------------ */
+
+struct dm_pool;
+
+/* Geometry is fixed when a pool is formatted (by the first to open it). Zero = take what the pool has, or the default
+ * when formatting; a non-zero value that differs from the pool's is refused with DM_INCOMPATIBLE. */
+struct dm_pool_config {
+    const struct dm_env *env;
+    struct dm_fabric *fabric; /* stays the caller's; closed after the pool */
+    uint32_t replicas;        /* 1..nodes, at most 4; default min(2, nodes) */
+    uint64_t region_bytes;    /* unit of placement, power of two; default by size of the nodes */
+    uint64_t block_bytes;     /* unit of grant to a client, power of two; default by size of the nodes */
+    uint32_t subtables;       /* index subtables of 1008 slots, power of two; default by size of the pool */
+    uint64_t cache_bytes;     /* index cache of this process; default 64 MiB; not part of the geometry */
+};
+
+DM_MUST_USE enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool **out, char *error,
+                                        size_t error_bytes);
+/* All sessions must be closed. */
+void dm_pool_close(struct dm_pool *pool);
+
+struct dm_pool_info {
+    uint64_t pool_id;
+    uint32_t nodes, replicas, subtables, regions;
+    uint64_t region_bytes, block_bytes;
+    uint64_t blocks_total, blocks_free, blocks_reserve; /* data blocks; free as last seen by this process */
+    uint64_t data_bytes_total;                          /* data blocks, one replica counted */
+    uint64_t slots_total;
+    uint64_t cache_bytes, cache_entries;
+    uint64_t value_bytes_max, key_bytes_max;
+};
+void dm_pool_info(const struct dm_pool *pool, struct dm_pool_info *out);
+
+/* ---- Session --------------------------------------------------------------------------------------------------- */
+
+struct dm_session;
+
+DM_MUST_USE enum dm_status dm_session_open(struct dm_pool *pool, struct dm_sched *sched, struct dm_session **out,
+                                           char *error, size_t error_bytes);
+/* Hands unused memory back to the pool. No coroutine may be inside a call of this session. */
+void dm_session_close(struct dm_session *session);
+
+/* Polls the fabric, runs ready coroutines and due maintenance (never more than a bounded amount).
+ * Returns ns until it wants to be called again: 0 = at once, UINT64_MAX = only after new requests. */
+uint64_t dm_session_poll(struct dm_session *session);
+
+/* ---- Data ------------------------------------------------------------------------------------------------------ */
+
+#define DM_KEY_BYTES_MAX 65535u
+#define DM_NO_EXPIRY INT64_C(0)
+
+struct dm_key {
+    const void *bytes;
+    uint32_t length;
+    uint16_t space; /* keys of different spaces never meet (Redis: the database number) */
+};
+
+/* The type of a value; the store keeps it and does not look at it. */
+enum dm_type { DM_TYPE_STRING = 0 };
+
+struct dm_value {
+    const uint8_t *bytes;
+    uint32_t length;
+    uint8_t type;
+    uint8_t encoding;  /* the caller's */
+    int64_t expire_ms; /* absolute Unix ms; DM_NO_EXPIRY = none */
+    uint64_t version;  /* differs whenever the content does */
+};
+
+/* A value that was read; `value.bytes` stays valid until dm_read_release. Zero-initialise before use. */
+struct dm_read {
+    struct dm_value value;
+    void *buffer; /* libdm's */
+};
+
+struct dm_bytes {
+    const void *bytes;
+    uint32_t length;
+};
+
+/* What to write: the value is the parts one after the other (so that APPEND needs no copy of its own). */
+struct dm_write {
+    struct dm_bytes part[3];
+    uint8_t type;
+    uint8_t encoding;
+    bool essential; /* may use the memory kept back for deletes and expiry when the pool is full */
+    int64_t expire_ms;
+};
+
+/* All of these run in a coroutine of the session's scheduler, and are linearizable per key.
+ * An expired value counts as absent everywhere. */
+
+/* DM_OK: *out holds the value, release it. DM_NOT_FOUND. Errors leave *out untouched. */
+DM_MUST_USE enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, struct dm_read *out);
+
+/* Many keys with shared round trips; each key is linearizable for itself (no snapshot over all).
+ * statuses[i] is that of keys[i]; reads[i] is to be released where it is DM_OK. */
+void dm_get_many(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
+                 enum dm_status *statuses);
+
+void dm_read_release(struct dm_session *session, struct dm_read *read);
+
+/* Hints that these keys are about to be used: touches local memory only, never fails, never waits. */
+void dm_prefetch(struct dm_session *session, const struct dm_key *keys, uint32_t count);
+
+/* Unconditional write (Redis's plain SET). */
+DM_MUST_USE enum dm_status dm_put(struct dm_session *session, const struct dm_key *key, const struct dm_write *write);
+
+/* DM_OK: this call removed it. DM_NOT_FOUND: it was not there. */
+DM_MUST_USE enum dm_status dm_delete(struct dm_session *session, const struct dm_key *key);
+
+/* Read-modify-write. */
+enum dm_action { DM_KEEP, DM_WRITE, DM_DELETE };
+
+/* `old` is NULL when the key is absent. Called again with a newer `old` when another writer was first, so it must
+ * derive everything afresh each time; what the last call decided is what took effect. No dm_ call inside.
+ * `*write` is zeroed before each call; bytes it points to must live until dm_update returns, `old`'s bytes do. */
+typedef enum dm_action dm_update_fn(void *context, const struct dm_value *old, struct dm_write *write);
+
+/* DM_OK: the last decision took effect (for DM_KEEP nothing was to be done).
+ * `old_out` (may be NULL): the value that the last call saw; old_out->buffer is NULL when the key was absent;
+ * release it in any case when DM_OK is returned. Errors leave it untouched, and nothing happened
+ * (but for DM_UNKNOWN_OUTCOME). */
+DM_MUST_USE enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn,
+                                     void *context, struct dm_read *old_out);
+
+/* ---- Counters -------------------------------------------------------------------------------------------------- */
+
+/* Operations as counted. */
+enum dm_kind {
+    DM_KIND_GET,
+    DM_KIND_PUT,
+    DM_KIND_UPDATE,
+    DM_KIND_DELETE,
+    DM_KIND_GET_MANY,
+    DM_KIND_CLEAR,       /* tombstones cleared, off the request path */
+    DM_KIND_MAINTENANCE, /* memory: grants, free maps, epochs */
+    DM_KIND_COUNT
+};
+const char *dm_kind_name(enum dm_kind kind);
+
+/* As counted by the fabric. */
+struct dm_cost {
+    uint64_t round_trips; /* batches posted and waited for */
+    uint64_t reads, writes, compare_swaps, fetch_adds;
+    uint64_t bytes_read, bytes_written; /* payload; 8 for an atomic, in each direction */
+};
+
+struct dm_kind_stats {
+    uint64_t operations;
+    struct dm_cost cost;
+};
+
+struct dm_session_stats {
+    struct dm_kind_stats kind[DM_KIND_COUNT];
+    uint64_t cache_hits, cache_misses, cache_stale, cache_bypassed;
+    uint64_t conflicts_lost;     /* rounds lost to another writer */
+    uint64_t conflicts_blind_ok; /* ... of them answered OK by T1's rule */
+    uint64_t rounds_split;       /* rounds won on the first backup and fixed on others */
+    uint64_t retries;            /* attempts beyond the first */
+    uint64_t insert_conflicts;   /* inserts aborted by the bucket check */
+    uint64_t tombstones_reused;  /* SET on a tombstone */
+    uint64_t clears_lost;
+    uint64_t objects_torn;       /* reads that met a half-written or foreign object */
+    uint64_t expired_keys;       /* removed because their time had come */
+    uint64_t out_of_memory;      /* writes refused */
+    uint64_t reclaim_deferred;   /* waits of the allocator for the grace period */
+    uint64_t buffer_allocations; /* mallocs of the buffer pool: grows only at new peaks */
+    uint64_t objects_allocated, objects_freed;
+    uint64_t bytes_owned_free; /* free in blocks that this session owns (one replica counted) */
+};
+void dm_session_stats(const struct dm_session *session, struct dm_session_stats *out);
+
+/* Cost of the last operation that ended on this session (for tests and tools). */
+void dm_session_last_cost(const struct dm_session *session, struct dm_cost *out);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif
