@@ -1,0 +1,27 @@
+/* node_config.h: the memory node's configuration: section [memserver] of an INI file, and --memserver.key=value.
+ *
+ * One file may serve both programs: sections [gateway] and [pool] are skipped unread. Unknown sections, unknown keys of
+ * [memserver] and values out of range are errors. Read once at start, on the main thread. */
+#ifndef NODE_CONFIG_H
+#define NODE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dm.h"
+
+struct node_config {
+    char listen[108]; /* path of the control socket, without `unix:` */
+    uint64_t memory_bytes;
+    int numa_node; /* -1: any */
+    enum dm_log_level log_level;
+};
+
+void node_config_defaults(struct node_config *config);
+
+/* arguments: an optional path of a file first, then --section.key=value, which win over the file. Without the program's
+ * name. Returns false with a message that names file and line (or the argument), key and what is allowed. */
+bool node_config_load(struct node_config *config, int count, char **arguments, char *error, size_t error_bytes);
+
+#endif
