@@ -1,0 +1,345 @@
+/* allocator.c: see memory.h. The allocator's fast path is slab_take; all else is rare. */
+#include "fusee/allocator.h"
+
+#include "assert.h"
+#include "fusee/block.h"
+#include "fusee/epoch.h"
+
+#define COLLECT_EVERY_NS UINT64_C(50000000)         /* free maps of a class are read so often at the most */
+#define WAIT_NS UINT64_C(2000000)                   /* a writer that waits for the grace period looks so often */
+#define WAIT_MAX_NS UINT64_C(500000000)             /* and gives up after so long, */
+#define WAIT_ESSENTIAL_MAX_NS UINT64_C(10000000000) /* a delete much later */
+#define REFUSE_NS UINT64_C(100000000)               /* then others of its class are refused at once for so long */
+#define SHED_NS UINT64_C(1000000000)                /* others' need is answered for so long */
+#define CENSUS_EVERY_NS UINT64_C(1000000000)        /* so that INFO tells what others have taken */
+#define ACQUIRE_TRIES 8
+#define FOREIGN_MIN 1024u
+#define FOREIGN_MAX (1u << 22)
+#define RELEASES_AT_A_TIME 64u
+#define ESSENTIAL_BYTES_MAX                                                                                            \
+    512u /* classes in which a block's worth of objects is kept for deletes when memory is low */
+
+/* When only the reserve is left, writers leave a block's worth of small objects to deletes (trap T13). */
+static bool may_take(const struct dm_session *session, uint8_t size_class, bool essential) {
+    uint32_t bytes = sizeclass_bytes(size_class);
+    return essential || !session->memory_low || bytes > ESSENTIAL_BYTES_MAX ||
+           session->slab.classes[size_class].free > session->pool->layout.super.block_bytes / bytes;
+}
+
+/* The head of a class's log list, once: in the client record on as many nodes as an object has replicas. */
+static enum dm_status write_log_head(struct dm_session *session, uint8_t size_class, uint64_t address) {
+    const struct layout *layout = &session->pool->layout;
+    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        return DM_BUSY;
+    }
+    op->slot_word = address;
+    uint64_t offset = layout->clients_offset + (uint64_t)session->client * LAYOUT_CLIENT_BYTES +
+                      offsetof(struct client_record, log_head) + size_class * sizeof(uint64_t);
+    op_batch_init(op);
+    for (uint16_t node = 0; node < layout->super.replicas; node++) {
+        dm_batch_write(&op->batch, node, offset, &op->slot_word, sizeof op->slot_word);
+    }
+    enum dm_status status = op_execute(op);
+    op_end(op);
+    return status;
+}
+
+static bool try_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out) {
+    if (!may_take(session, size_class, essential) || !slab_take(&session->slab, size_class, session->now_ns, out)) {
+        return false;
+    }
+    session->stats.objects_allocated++;
+    return true;
+}
+
+/* Returns empty blocks to the pool; of each class the one that it allocates from is kept unless `all`. (The block of
+ * a class's reserved object is never empty: the log names that object.) */
+static enum dm_status release_empty(struct dm_session *session, bool all) {
+    uint32_t released = 0;
+    for (uint8_t c = 0; c < SIZECLASS_COUNT; c++) {
+        struct slab_class *class = &session->slab.classes[c];
+        struct block *block = all || class->partial == NULL ? class->partial : class->partial->next;
+        while (block != NULL && released < RELEASES_AT_A_TIME) {
+            if (!slab_block_empty(block)) {
+                block = block->next;
+                continue;
+            }
+            enum dm_status status = block_release(session, block);
+            if (status != DM_OK) {
+                return status;
+            }
+            released++;
+            block = all || class->partial == NULL ? class->partial : class->partial->next;
+        }
+    }
+    session->has_empty = released == RELEASES_AT_A_TIME;
+    return DM_OK;
+}
+
+/* Tells all other clients that somebody has run out of memory. */
+static enum dm_status write_pressure(struct dm_session *session) {
+    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        return DM_BUSY;
+    }
+    op->slot_word = session->env->random_u64(session->env->context) | 1;
+    session->pressure_seen = op->slot_word; /* not meant for ourselves */
+    op_batch_init(op);
+    uint64_t offset = session->pool->layout.epoch_offset + offsetof(struct epoch_line, pressure);
+    dm_batch_write(&op->batch, 0, offset, &op->slot_word, sizeof op->slot_word);
+    enum dm_status status = op_execute(op);
+    op_end(op);
+    return status;
+}
+
+/* Free blocks that a request leaves to others: the reserve; of which an essential request that is not small (EXPIRE of
+ * a large value) leaves a half, so that deletes always find theirs. */
+static uint64_t kept_back(const struct dm_session *session, uint8_t size_class, bool essential) {
+    uint64_t reserve = layout_reserve_blocks(&session->pool->layout);
+    if (!essential) {
+        return reserve;
+    }
+    return sizeclass_bytes(size_class) > ESSENTIAL_BYTES_MAX ? reserve / 2 : 0;
+}
+
+/* Counts the blocks and takes one. DM_NO_MEMORY: there is none that this request may have. */
+static enum dm_status acquire(struct dm_session *session, uint8_t size_class, bool essential) {
+    for (int i = 0; i < ACQUIRE_TRIES; i++) {
+        struct block_census census;
+        enum dm_status status = block_count(session, size_class, &census);
+        if (status != DM_OK) {
+            return status;
+        }
+        if (!census.found ||
+            (block_word_state(census.word) == BLOCK_FREE && census.free <= kept_back(session, size_class, essential))) {
+            return DM_NO_MEMORY;
+        }
+        status = block_acquire(session, size_class, &census);
+        if (status != DM_BUSY) {
+            return status;
+        }
+    }
+    return DM_BUSY;
+}
+
+/* Finds memory for one class; the caller tries again afterwards. DM_NO_MEMORY: nothing found this time. */
+static enum dm_status refill(struct dm_session *session, uint8_t size_class, bool essential) {
+    struct slab_class *class = &session->slab.classes[size_class];
+    uint64_t had = class->free;
+    enum dm_status status = DM_OK;
+    if (limbo_count(&session->limbo) != 0) {
+        status = epoch_tick(session);
+    }
+    if (status == DM_OK && session->now_ns - session->collected_ns[size_class] > COLLECT_EVERY_NS) {
+        session->collected_ns[size_class] = session->now_ns;
+        status = block_collect(session, size_class);
+    }
+    if (status != DM_OK || (class->free > had && class->free > 1 && may_take(session, size_class, essential))) {
+        return status;
+    }
+    status = acquire(session, size_class, essential);
+    if (status == DM_NO_MEMORY) {
+        uint32_t owned = session->slab.owned;
+        enum dm_status released = release_empty(session, true);
+        if (released != DM_OK) {
+            return released;
+        }
+        status = session->slab.owned < owned ? acquire(session, size_class, essential) : DM_NO_MEMORY;
+    }
+    return status;
+}
+
+static enum dm_status refuse(struct dm_session *session, uint8_t size_class) {
+    session->refused_until_ns[size_class] = session->now_ns + REFUSE_NS;
+    session->stats.out_of_memory++;
+    return DM_NO_MEMORY;
+}
+
+/* Is anything on its way back that waiting would bring? */
+static bool allocator_coming(const struct dm_session *session) {
+    return limbo_count(&session->limbo) != 0 || session->job_count != 0;
+}
+
+static enum dm_status take_slowly(struct dm_session *session, uint8_t size_class, bool essential,
+                                  struct slab_object *out) {
+    session->now_ns = pool_clock_ns(session->pool);
+    if (!essential && session->now_ns < session->refused_until_ns[size_class]) {
+        session->stats.out_of_memory++;
+        return DM_NO_MEMORY;
+    }
+    uint64_t deadline_ns = session->now_ns + (essential ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
+    for (bool pressed = false;;) {
+        enum dm_status status = DM_BUSY;
+        if (!session->memory_busy) {
+            session->memory_busy = true;
+            status = refill(session, size_class, essential);
+            if (status == DM_NO_MEMORY && !pressed) {
+                pressed = true;
+                enum dm_status written = write_pressure(session);
+                status = written == DM_OK ? status : written;
+            }
+            session->memory_busy = false;
+        }
+        if (try_take(session, size_class, essential, out)) {
+            return DM_OK;
+        }
+        if (status != DM_OK && status != DM_NO_MEMORY && status != DM_BUSY) {
+            return status;
+        }
+        if (status == DM_NO_MEMORY && !allocator_coming(session)) {
+            return refuse(session, size_class);
+        }
+        session->now_ns = pool_clock_ns(session->pool);
+        if (session->now_ns > deadline_ns) {
+            return refuse(session, size_class);
+        }
+        session->stats.reclaim_deferred += status == DM_NO_MEMORY;
+        if (status != DM_OK) {
+            dm_coro_sleep(session->sched, WAIT_NS);
+        }
+    }
+}
+
+enum dm_status allocator_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out) {
+    if (!try_take(session, size_class, essential, out)) {
+        enum dm_status status = take_slowly(session, size_class, essential, out);
+        if (status != DM_OK) {
+            return status;
+        }
+    }
+    struct slab_class *class = &session->slab.classes[size_class];
+    if (class->head_written) {
+        return DM_OK;
+    }
+    class->head_written = true;
+    return write_log_head(session, size_class, out->address);
+}
+
+static void push_foreign(struct dm_session *session, uint64_t address) {
+    if (session->foreign_count == session->foreign_capacity) {
+        uint32_t capacity = session->foreign_capacity == 0 ? FOREIGN_MIN : session->foreign_capacity * 2;
+        uint64_t *larger =
+            capacity > FOREIGN_MAX ? NULL : session->env->allocate(session->env->context, capacity * sizeof *larger);
+        if (larger == NULL) {
+            pool_log(session->pool, DM_LOG_WARNING, "no memory to note a freed object: it stays used for now");
+            return;
+        }
+        for (uint32_t i = 0; i < session->foreign_count; i++) {
+            larger[i] = session->foreign[i];
+        }
+        if (session->foreign != NULL) {
+            session->env->release(session->env->context, session->foreign);
+        }
+        session->foreign = larger;
+        session->foreign_capacity = capacity;
+    }
+    session->foreign[session->foreign_count++] = address;
+}
+
+void allocator_free(struct dm_session *session, uint64_t word) {
+    uint64_t address = word_address(word);
+    if (slab_block_of(&session->slab, address) == NULL) {
+        push_foreign(session, address);
+        return;
+    }
+    session->stats.objects_freed++;
+    if (!limbo_push(&session->limbo, address)) {
+        pool_log(session->pool, DM_LOG_WARNING, "no memory to note a freed object: it stays used for now");
+    }
+}
+
+void allocator_drain(struct dm_session *session) {
+    uint64_t address;
+    while (limbo_pop(&session->limbo, session->epoch, session->now_ns, &address)) {
+        struct block *block = slab_block_of(&session->slab, address);
+        if (block == NULL) {
+            push_foreign(session, address); /* given up meanwhile */
+            continue;
+        }
+        slab_give(&session->slab, address);
+        session->has_empty |= slab_block_empty(block);
+    }
+}
+
+void allocator_note_pressure(struct dm_session *session, uint64_t pressure) {
+    if (pressure != session->pressure_seen) {
+        session->pressure_seen = pressure;
+        session->shed_until_ns = session->now_ns + SHED_NS;
+    }
+}
+
+/* Gives up blocks that are largely free, but for the one that each class allocates from. */
+static enum dm_status shed(struct dm_session *session) {
+    for (uint8_t c = 0; c < SIZECLASS_COUNT; c++) {
+        if (session->now_ns - session->collected_ns[c] > COLLECT_EVERY_NS) {
+            session->collected_ns[c] = session->now_ns;
+            enum dm_status status = block_collect(session, c);
+            if (status != DM_OK) {
+                return status;
+            }
+        }
+        struct block *block = session->slab.classes[c].partial;
+        block = block == NULL ? NULL : block->next;
+        while (block != NULL) {
+            struct block *next = block->next;
+            if (block->free >= block->objects / 4) {
+                enum dm_status status = block_release(session, block);
+                if (status != DM_OK) {
+                    return status;
+                }
+                next = session->slab.classes[c].partial == NULL ? NULL : session->slab.classes[c].partial->next;
+            }
+            block = next;
+        }
+    }
+    return DM_OK;
+}
+
+enum dm_status allocator_maintain(struct dm_session *session) {
+    if (session->memory_busy) {
+        return DM_OK;
+    }
+    session->memory_busy = true;
+    enum dm_status status = DM_OK;
+    if (session->foreign_count != 0) {
+        uint64_t *addresses = session->foreign;
+        uint32_t count = session->foreign_count;
+        session->foreign = NULL;
+        session->foreign_count = session->foreign_capacity = 0;
+        status = block_mark_free(session, addresses, count);
+        session->env->release(session->env->context, addresses);
+    }
+    if (status == DM_OK && session->now_ns < session->shed_until_ns) {
+        status = shed(session);
+    }
+    if (status == DM_OK && session->has_empty) {
+        status = release_empty(session, session->memory_low || session->now_ns < session->shed_until_ns);
+    }
+    if (status == DM_OK && (session->memory_low || session->now_ns - session->counted_ns > CENSUS_EVERY_NS)) {
+        struct block_census census;
+        status = block_count(session, 0, &census);
+    }
+    session->memory_busy = false;
+    return status;
+}
+
+enum dm_status allocator_close(struct dm_session *session) {
+    enum dm_status status = DM_OK;
+    for (uint8_t c = 0; c < SIZECLASS_COUNT; c++) {
+        slab_unreserve(&session->slab, c);
+    }
+    /* Objects in the limbo have not had their grace: their blocks become orphans, and who adopts those gives it. */
+    while (limbo_count(&session->limbo) != 0) {
+        push_foreign(session, session->limbo.ring[session->limbo.head++ & (session->limbo.capacity - 1)]);
+    }
+    for (uint64_t i = 0; i < layout_blocks(&session->pool->layout) && status == DM_OK; i++) {
+        if (session->slab.blocks[i] != NULL) {
+            status = block_release(session, session->slab.blocks[i]);
+        }
+    }
+    if (status == DM_OK && session->foreign_count != 0) {
+        status = block_mark_free(session, session->foreign, session->foreign_count);
+    }
+    return status;
+}

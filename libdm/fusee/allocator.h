@@ -1,0 +1,36 @@
+/* allocator.h: memory for objects: blocks from the pool (FUSEE section 4.4, first level) and what becomes of freed
+ * objects. Inside a coroutine; off the request path but for the first two functions.
+ *
+ * Blocks are granted one-sidedly: a block-table word is a replicated word like a slot, and taking a block is a
+ * SNAPSHOT round on it, free -> owned by me. Nobody grants a block twice, because a round has one winner.
+ *
+ *   free --round--> owned (client, class) --round--> free      all its objects are free
+ *                        |                 `round--> orphan    given up with the free objects marked in its free map
+ *                        `<-------------round------- orphan    adopted, free objects read from the map
+ *
+ * An object freed in a block of somebody else gets its bit set in that block's free map (FAA); the owner collects.
+ */
+#ifndef FUSEE_ALLOCATOR_H
+#define FUSEE_ALLOCATOR_H
+
+#include "fusee/session.h"
+
+/* An object of this class. `essential`: may take from the reserve. DM_NO_MEMORY: the pool is full. */
+enum dm_status allocator_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out);
+
+/* `word`'s object is no longer in any slot (or never was). */
+void allocator_free(struct dm_session *session, uint64_t word);
+
+/* Moves objects whose grace period is over to where they can be used again. No I/O. */
+void allocator_drain(struct dm_session *session);
+
+/* Marks freed objects of others in their free maps, returns empty blocks, answers others' need. */
+enum dm_status allocator_maintain(struct dm_session *session);
+
+/* The pressure word as a tick has read it: somebody ran out of memory in that epoch. */
+void allocator_note_pressure(struct dm_session *session, uint64_t pressure);
+
+/* Gives all blocks up (free or orphan). The session does nothing else any more. */
+enum dm_status allocator_close(struct dm_session *session);
+
+#endif

@@ -1,0 +1,266 @@
+/* block.c: see block.h. */
+#include "fusee/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assert.h"
+#include "fusee/round.h"
+
+#define TABLES_BYTES_MAX (512u << 10) /* block tables read in one batch */
+#define MAP_UNIT_BYTES SIZECLASS_BYTES_MIN
+
+struct search {
+    const struct layout *layout;
+    uint8_t size_class;
+    uint32_t cursor;    /* region to begin at */
+    uint64_t best_rank; /* the lower the better */
+    struct block_census *out;
+};
+
+/* An orphan of the class first, then free blocks from the cursor on, last an orphan of another class (to be emptied
+ * and given back). */
+static void search_block(struct search *search, uint32_t region, uint32_t index, uint64_t word) {
+    uint32_t regions = search->layout->super.regions;
+    uint64_t distance = (region + regions - search->cursor) % regions;
+    uint64_t rank;
+    if (block_word_state(word) == BLOCK_FREE) {
+        search->out->free++;
+        rank = 1 + distance;
+    } else if (block_word_state(word) == BLOCK_ORPHAN) {
+        bool same = block_word_class(word) == search->size_class;
+        search->out->orphans += same;
+        rank = same ? 0 : 1 + (uint64_t)regions + distance;
+    } else {
+        return;
+    }
+    if (rank < search->best_rank) {
+        search->best_rank = rank;
+        search->out->candidate = (uint64_t)region * search->layout->blocks_per_region + index;
+        search->out->word = word;
+        search->out->found = true;
+    }
+}
+
+enum dm_status block_count(struct dm_session *session, uint8_t size_class, struct block_census *out) {
+    const struct layout *layout = &session->pool->layout;
+    uint32_t table_words = layout->blocks_per_region;
+    uint32_t at_a_time = TABLES_BYTES_MAX / (table_words * 8);
+    at_a_time = at_a_time > DM_BATCH_OPS ? DM_BATCH_OPS : at_a_time;
+    at_a_time = at_a_time == 0 ? 1 : at_a_time;
+    at_a_time = at_a_time > layout->super.regions ? layout->super.regions : at_a_time;
+    struct buffer *buffer = buffer_take(&session->buffers, at_a_time * table_words * 8);
+    struct fusee_op *op = buffer == NULL ? NULL : op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        return DM_BUSY;
+    }
+    *out = (struct block_census){0};
+    struct search search = {layout, size_class, session->region_cursor, UINT64_MAX, out};
+    enum dm_status status = DM_OK;
+    for (uint32_t region = 0; region < layout->super.regions && status == DM_OK; region += at_a_time) {
+        uint32_t count = layout->super.regions - region < at_a_time ? layout->super.regions - region : at_a_time;
+        uint64_t *words = (uint64_t *)buffer->bytes;
+        op_batch_init(op);
+        for (uint32_t i = 0; i < count; i++) {
+            struct location at = op_locate(op, (uint64_t)(region + i) << layout->region_shift, 0);
+            dm_batch_read(&op->batch, at.node, at.offset, words + (size_t)i * table_words, table_words * 8);
+        }
+        status = op_execute(op);
+        for (uint32_t i = 0; i < count * table_words && status == DM_OK; i++) {
+            search_block(&search, region + i / table_words, i % table_words, words[i]);
+        }
+    }
+    op_end(op);
+    buffer_give(&session->buffers, buffer);
+    atomic_store_explicit(&session->pool->blocks_free, out->free, memory_order_relaxed);
+    session->counted_ns = session->now_ns;
+    session->memory_low = out->free <= layout_reserve_blocks(layout);
+    return status;
+}
+
+/* A round on a block-table word. */
+static enum dm_status block_round(struct fusee_op *op, uint64_t number, uint64_t from, uint64_t to) {
+    struct round round = {
+        .address = layout_block_word_address(&op->session->pool->layout, number), .v_old = from, .v_new = to};
+    enum round_result result;
+    enum dm_status status = round_run(op, &round, &result);
+    return status != DM_OK ? status : result == ROUND_WON ? DM_OK : DM_BUSY;
+}
+
+/* Object of a block whose free-map bit is `bit`; false when no object begins there. */
+static bool object_of_bit(uint32_t bit, uint32_t object_bytes, uint32_t objects, uint32_t *index) {
+    uint64_t offset = (uint64_t)bit * MAP_UNIT_BYTES;
+    *index = (uint32_t)((offset + object_bytes - 1) / object_bytes);
+    return *index < objects && (uint64_t)*index * object_bytes / MAP_UNIT_BYTES == bit;
+}
+
+static uint64_t block_address(const struct dm_session *session, uint64_t number) {
+    return number << session->pool->layout.block_shift;
+}
+
+static void collect_word(struct dm_session *session, const struct block *block, uint32_t first_bit, uint64_t bits) {
+    uint32_t bytes = sizeclass_bytes(block->size_class);
+    for (; bits != 0; bits &= bits - 1) {
+        uint32_t index;
+        if (object_of_bit(first_bit + (uint32_t)__builtin_ctzll(bits), bytes, block->objects, &index)) {
+            limbo_push(&session->limbo, block_address(session, block->number) + (uint64_t)index * bytes);
+            session->stats.objects_freed++;
+        }
+    }
+}
+
+/* READs the free map of one of our blocks, takes its bits away (FAA: others add theirs) and puts the objects into the
+ * limbo: they were unlinked before their bit was set, the grace period begins now. */
+static enum dm_status collect_block(struct fusee_op *op, const struct block *block, struct buffer *buffer) {
+    struct dm_session *session = op->session;
+    const struct layout *layout = &session->pool->layout;
+    struct location at = op_locate(op, layout_free_map_address(layout, block->number), 0);
+    uint64_t *words = (uint64_t *)buffer->bytes;
+    op_batch_init(op);
+    dm_batch_read(&op->batch, at.node, at.offset, words, layout->map_bytes);
+    enum dm_status status = op_execute(op);
+    op_batch_init(op);
+    for (uint32_t i = 0; i < layout->map_bytes / 8 && status == DM_OK; i++) {
+        if (words[i] == 0) {
+            continue;
+        }
+        dm_batch_faa(&op->batch, at.node, at.offset + i * 8, 0 - words[i]);
+        collect_word(session, block, i * 64, words[i]);
+        if (dm_batch_room(&op->batch) == 0) {
+            status = op_execute(op);
+            op_batch_init(op);
+        }
+    }
+    return status == DM_OK && op->batch.count > 0 ? op_execute(op) : status;
+}
+
+enum dm_status block_collect(struct dm_session *session, uint8_t size_class) {
+    const struct layout *layout = &session->pool->layout;
+    struct buffer *buffer = buffer_take(&session->buffers, layout->map_bytes);
+    struct fusee_op *op = buffer == NULL ? NULL : op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        return DM_BUSY;
+    }
+    enum dm_status status = DM_OK;
+    for (uint64_t i = 0; i < layout_blocks(layout) && status == DM_OK; i++) {
+        if (session->slab.blocks[i] != NULL && session->slab.blocks[i]->size_class == size_class) {
+            status = collect_block(op, session->slab.blocks[i], buffer);
+        }
+    }
+    op_end(op);
+    buffer_give(&session->buffers, buffer);
+    return status;
+}
+
+enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, const struct block_census *census) {
+    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        return DM_BUSY;
+    }
+    bool orphan = block_word_state(census->word) == BLOCK_ORPHAN;
+    if (orphan) {
+        size_class = block_word_class(census->word);
+    }
+    uint64_t word = block_word_after(
+        census->word, block_word(BLOCK_OWNED, size_class, session->client, block_word_tag(census->word)));
+    enum dm_status status = block_round(op, census->candidate, census->word, word);
+    if (status == DM_OK) {
+        struct block *block = slab_add(&session->slab, census->candidate, word, session->now_ns, !orphan);
+        status = block == NULL ? DM_NO_MEMORY : DM_OK;
+        if (!orphan) {
+            atomic_fetch_sub_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
+        }
+        session->region_cursor = (uint32_t)(census->candidate / session->pool->layout.blocks_per_region + 1) %
+                                 session->pool->layout.super.regions;
+    }
+    op_end(op);
+    if (status == DM_OK && orphan) {
+        status = block_collect(session, size_class);
+    }
+    return status;
+}
+
+static int compare_addresses(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Address of the free-map word, and the bit in it, of an object. */
+static uint64_t map_word_of(const struct layout *layout, uint64_t address, uint64_t *bit) {
+    uint64_t unit = (address & (layout->super.block_bytes - 1)) / MAP_UNIT_BYTES;
+    *bit = UINT64_C(1) << (unit % 64);
+    return layout_free_map_address(layout, layout_block_number(layout, address)) + unit / 64 * 8;
+}
+
+enum dm_status block_mark_free(struct dm_session *session, uint64_t *addresses, uint32_t count) {
+    const struct layout *layout = &session->pool->layout;
+    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        return DM_BUSY;
+    }
+    qsort(addresses, count, sizeof *addresses, compare_addresses);
+    enum dm_status status = DM_OK;
+    op_batch_init(op);
+    for (uint32_t i = 0; i < count && status == DM_OK;) {
+        uint64_t bits;
+        uint64_t bit;
+        uint64_t word = map_word_of(layout, addresses[i], &bits);
+        for (i++; i < count && map_word_of(layout, addresses[i], &bit) == word; i++) {
+            bits |= bit;
+        }
+        if (dm_batch_room(&op->batch) == 0) {
+            status = op_execute(op);
+            op_batch_init(op);
+        }
+        struct location at = op_locate(op, word, 0);
+        dm_batch_faa(&op->batch, at.node, at.offset, bits);
+    }
+    if (status == DM_OK && op->batch.count > 0) {
+        status = op_execute(op);
+    }
+    op_end(op);
+    return status;
+}
+
+/* Marks the free objects of a block that is about to become an orphan. */
+static enum dm_status mark_own_free(struct dm_session *session, const struct block *block) {
+    if (block->free == 0) {
+        return DM_OK;
+    }
+    uint64_t *addresses = session->env->allocate(session->env->context, block->free * sizeof *addresses);
+    if (addresses == NULL) {
+        return DM_NO_MEMORY;
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < block->objects; i++) {
+        if ((block->bitmap[i / 64] >> (i % 64) & 1) != 0) {
+            addresses[count++] =
+                block_address(session, block->number) + (uint64_t)i * sizeclass_bytes(block->size_class);
+        }
+    }
+    dm_assert(count == block->free);
+    enum dm_status status = block_mark_free(session, addresses, count);
+    session->env->release(session->env->context, addresses);
+    return status;
+}
+
+enum dm_status block_release(struct dm_session *session, struct block *block) {
+    bool empty = slab_block_empty(block);
+    enum dm_status status = empty ? DM_OK : mark_own_free(session, block);
+    struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
+    if (op == NULL) {
+        return status == DM_OK ? DM_BUSY : status;
+    }
+    uint64_t word = block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, 0,
+                                                             slab_tag(block, session->now_ns)));
+    uint64_t number = block->number;
+    uint64_t from = block->word;
+    slab_remove(&session->slab, block); /* before the round: nobody here may use it meanwhile */
+    status = block_round(op, number, from, word);
+    op_end(op);
+    if (status == DM_OK && empty) {
+        atomic_fetch_add_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
+    }
+    return status == DM_BUSY ? DM_CORRUPT : status;
+}

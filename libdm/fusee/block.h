@@ -1,0 +1,29 @@
+/* block.h: rounds on the block table: count, acquire, release, collect. Inside a coroutine, kind MAINTENANCE. */
+#ifndef FUSEE_BLOCK_H
+#define FUSEE_BLOCK_H
+
+#include "fusee/session.h"
+
+struct block_census {
+    uint64_t free, orphans; /* data blocks in all regions; orphans of the class asked for */
+    uint64_t candidate;     /* block number of one that may be taken */
+    uint64_t word;          /* its word */
+    bool found;             /* is there a candidate at all? */
+};
+
+/* Reads all block tables. Chooses an orphan of the class, else a free block, beginning at a region that moves on. */
+enum dm_status block_count(struct dm_session *session, uint8_t size_class, struct block_census *out);
+
+/* Takes a counted block for this class into the slab. DM_BUSY: somebody else was first, count again. */
+enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, const struct block_census *census);
+
+/* Gives a block up: as free when all its objects are free, else as orphan with its free map written. */
+enum dm_status block_release(struct dm_session *session, struct block *block);
+
+/* Takes the objects that others have freed in our blocks of this class into the limbo. */
+enum dm_status block_collect(struct dm_session *session, uint8_t size_class);
+
+/* Sets the free-map bits of these objects (global addresses, any order; sorted in place). */
+enum dm_status block_mark_free(struct dm_session *session, uint64_t *addresses, uint32_t count);
+
+#endif

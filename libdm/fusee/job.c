@@ -1,0 +1,130 @@
+/* job.c: see job.h. */
+#include "fusee/job.h"
+
+#include "fusee/allocator.h"
+#include "fusee/find.h"
+#include "fusee/round.h"
+
+/* A round that puts `to` in the place of `from`; true when this client won it. */
+static bool job_round(struct fusee_op *op, struct round *round) {
+    enum round_result result = ROUND_LOST;
+    enum dm_status status = round_run(op, round, &result);
+    if (status != DM_OK) {
+        pool_log(op->session->pool, DM_LOG_WARNING, "a clear round failed at %llx: %s",
+                 (unsigned long long)round->address, dm_status_text(status));
+        return false;
+    }
+    return result == ROUND_WON;
+}
+
+/* Second round of a DELETE: tombstone -> unique empty word, backups first (trap T5). Lost: a SET took it over. */
+static void clear_tombstone(struct fusee_op *op, uint64_t slot, uint64_t tombstone) {
+    struct round round = {.address = slot, .v_old = tombstone, .v_new = word_emptied(tombstone), .slot = true};
+    if (job_round(op, &round)) {
+        allocator_free(op->session, tombstone);
+    } else {
+        op->session->stats.clears_lost++;
+    }
+}
+
+static bool is_expired(const struct fusee_op *op, const struct object_header *header) {
+    const struct dm_env *env = op->session->env;
+    return header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= env->wall_ms(env->context);
+}
+
+/* Writes the tombstone object of an expired one; its word goes to round->v_new. */
+static bool prepare_tombstone(struct fusee_op *op, const struct object_header *expired, struct round *round,
+                              struct buffer *into) {
+    struct dm_session *session = op->session;
+    struct dm_key key = {object_key(expired), expired->key_length, expired->space};
+    uint8_t size_class = sizeclass_for(object_bytes(key.length, 0));
+    struct slab_object place;
+    if (allocator_take(session, size_class, true, &place) != DM_OK) {
+        return false;
+    }
+    round->v_new = word_make(
+        (struct word_parts){index_fingerprint(expired->hash), WORD_TOMBSTONE, size_class, place.tag, place.address});
+    struct object_content content = {.key = &key, .hash = expired->hash};
+    round->object_bytes = object_fill(into->bytes, &content);
+    object_seal(into->bytes, &(struct object_names){round->v_new,
+                                                    round->address,
+                                                    round->v_old,
+                                                    round->v_new,
+                                                    {place.next, ++session->log_sequence << 16 | session->client}});
+    round->object = into->bytes;
+    return true;
+}
+
+/* Deletes an expired key, if exactly that word is still in the slot (trap T12). `object` and `tombstone` are buffers
+ * of its class. */
+static void expire_word(struct fusee_op *op, struct job job, struct buffer *object, struct buffer *tombstone) {
+    struct location slot = op_locate(op, job.slot, 0);
+    struct location at = op_locate(op, word_address(job.word), 0);
+    uint32_t bytes = sizeclass_bytes(word_class(job.word));
+    op_batch_init(op);
+    dm_batch_read(&op->batch, slot.node, slot.offset, &op->slot_word, sizeof op->slot_word);
+    dm_batch_read(&op->batch, at.node, at.offset, object->bytes, bytes);
+    const struct object_header *header = object_header(object->bytes);
+    if (op_execute(op) != DM_OK || op->slot_word != job.word || !object_whole(object->bytes, bytes, job.word) ||
+        !is_expired(op, header)) {
+        return;
+    }
+    struct round round = {.address = job.slot, .v_old = job.word, .v_new = word_emptied(job.word), .slot = true};
+    bool single = op_replicas(op) == 1;
+    if (!single && !prepare_tombstone(op, header, &round, tombstone)) {
+        return;
+    }
+    if (!job_round(op, &round)) {
+        if (!single) {
+            allocator_free(op->session, round.v_new);
+        }
+        return;
+    }
+    op->session->stats.expired_keys++;
+    allocator_free(op->session, job.word);
+    if (!single) {
+        clear_tombstone(op, job.slot, round.v_new);
+    }
+}
+
+static void job_run(struct dm_session *session, struct job job) {
+    struct fusee_op *op = op_begin(session, DM_KIND_CLEAR);
+    if (op == NULL) {
+        return;
+    }
+    if (word_kind(job.word) == WORD_TOMBSTONE) {
+        clear_tombstone(op, job.slot, job.word);
+    } else {
+        uint32_t bytes = sizeclass_bytes(word_class(job.word));
+        struct buffer *object = buffer_take(&session->buffers, bytes);
+        struct buffer *tombstone = buffer_take(&session->buffers, bytes);
+        if (object != NULL && tombstone != NULL) {
+            expire_word(op, job, object, tombstone);
+        }
+        if (tombstone != NULL) {
+            buffer_give(&session->buffers, tombstone);
+        }
+        if (object != NULL) {
+            buffer_give(&session->buffers, object);
+        }
+    }
+    op_end(op);
+}
+
+void job_add(struct dm_session *session, uint64_t slot_address, uint64_t word) {
+    struct job job = {slot_address, word};
+    if (session->job_count == SESSION_JOBS_MAX) {
+        job_run(session, job);
+        return;
+    }
+    session->jobs[(session->job_head + session->job_count++) % SESSION_JOBS_MAX] = job;
+}
+
+void job_run_all(struct dm_session *session) {
+    while (session->job_count != 0) {
+        struct job job = session->jobs[session->job_head];
+        session->job_head = (session->job_head + 1) % SESSION_JOBS_MAX;
+        session->job_count--;
+        job_run(session, job);
+    }
+}

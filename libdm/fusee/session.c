@@ -1,0 +1,272 @@
+/* session.c: opening, closing and keeping house for a session. See dm.h and session.h. */
+#include "fusee/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "fusee/allocator.h"
+#include "fusee/block.h"
+#include "fusee/epoch.h"
+#include "fusee/job.h"
+
+#define TICK_NS UINT64_C(10000000)        /* while there is something to do */
+#define IDLE_TICK_NS UINT64_C(1000000000) /* otherwise: does anybody need memory? */
+#define IDLE_AFTER_TICKS 10u
+#define CLIENT_NODE 0
+#define CLAIM_TRIES 8
+
+/* ---- Registration ---------------------------------------------------------------------------------------------- */
+
+static uint64_t record_offset(const struct dm_session *session, uint32_t client) {
+    return session->pool->layout.clients_offset + (uint64_t)client * LAYOUT_CLIENT_BYTES;
+}
+
+/* READs all owner words and returns the lowest free record, or UINT32_MAX. */
+static uint32_t find_free_record(struct dm_session *session, struct dm_batch *batch, uint64_t *words) {
+    uint32_t clients = session->pool->layout.super.clients;
+    for (uint32_t from = 0; from < clients; from += DM_BATCH_OPS) {
+        uint32_t count = clients - from < DM_BATCH_OPS ? clients - from : DM_BATCH_OPS;
+        dm_batch_init(batch, NULL);
+        for (uint32_t i = 0; i < count; i++) {
+            dm_batch_read(batch, CLIENT_NODE, record_offset(session, from + i), &words[i], sizeof words[i]);
+        }
+        dm_fabric_execute(session->endpoint, batch);
+        for (uint32_t i = 0; i < count; i++) {
+            if (batch->ops[i].status == DM_OP_DONE && words[i] == 0) {
+                return from + i;
+            }
+        }
+    }
+    return UINT32_MAX;
+}
+
+static enum dm_status cas_owner(struct dm_session *session, uint32_t client, uint64_t from, uint64_t to) {
+    struct dm_batch batch;
+    dm_batch_init(&batch, NULL);
+    struct dm_op *cas = dm_batch_cas(&batch, CLIENT_NODE, record_offset(session, client), from, to);
+    dm_fabric_execute(session->endpoint, &batch);
+    return cas->status != DM_OP_DONE ? DM_UNREACHABLE : cas->result == from ? DM_OK : DM_BUSY;
+}
+
+/* Empties the record behind the owner word, on the nodes that hold log heads. */
+static enum dm_status reset_record(struct dm_session *session, uint8_t *memory) {
+    memset(memory, 0, LAYOUT_CLIENT_BYTES);
+    struct dm_batch batch;
+    dm_batch_init(&batch, NULL);
+    for (uint16_t node = 0; node < session->pool->layout.super.replicas; node++) {
+        dm_batch_write(&batch, node, record_offset(session, session->client) + sizeof(uint64_t), memory,
+                       LAYOUT_CLIENT_BYTES - sizeof(uint64_t));
+    }
+    dm_fabric_execute(session->endpoint, &batch);
+    return batch.failed == 0 ? DM_OK : DM_UNREACHABLE;
+}
+
+static enum dm_status claim_client(struct dm_session *session, char *error, size_t error_bytes) {
+    struct buffer *buffer = buffer_take(&session->buffers, LAYOUT_CLIENT_BYTES);
+    if (buffer == NULL) {
+        snprintf(error, error_bytes, "no memory for a session");
+        return DM_BUSY;
+    }
+    struct dm_batch batch;
+    enum dm_status status = DM_BUSY;
+    session->client_nonce = session->env->random_u64(session->env->context) | 1;
+    for (int i = 0; i < CLAIM_TRIES && status == DM_BUSY; i++) {
+        uint32_t client = find_free_record(session, &batch, (uint64_t *)buffer->bytes);
+        if (client == UINT32_MAX) {
+            snprintf(error, error_bytes,
+                     "all %u client records of the pool are taken: too many gateway workers, or gateways that died "
+                     "without being repaired",
+                     session->pool->layout.super.clients);
+            break;
+        }
+        session->client = (uint16_t)client;
+        status = cas_owner(session, client, 0, session->client_nonce);
+    }
+    if (status == DM_OK) {
+        status = reset_record(session, buffer->bytes);
+    }
+    buffer_give(&session->buffers, buffer);
+    return status;
+}
+
+struct opening {
+    struct dm_session *session;
+    char *error;
+    size_t error_bytes;
+    enum dm_status status;
+    bool ended;
+};
+
+static void open_coroutine(void *argument) {
+    struct opening *opening = argument;
+    struct dm_session *session = opening->session;
+    opening->status = claim_client(session, opening->error, opening->error_bytes);
+    if (opening->status == DM_OK) {
+        opening->status = epoch_announce(session);
+    }
+    struct block_census census;
+    if (opening->status == DM_OK) {
+        opening->status = block_count(session, 0, &census);
+    }
+    opening->ended = true;
+}
+
+static void close_coroutine(void *argument) {
+    struct opening *opening = argument;
+    struct dm_session *session = opening->session;
+    job_run_all(session);
+    opening->status = allocator_close(session);
+    if (opening->status == DM_OK) {
+        opening->status = epoch_retire(session);
+    }
+    if (opening->status == DM_OK) {
+        opening->status = cas_owner(session, session->client, session->client_nonce, 0);
+    }
+    opening->ended = true;
+}
+
+/* Runs a coroutine of the session to its end. */
+static enum dm_status run_to_end(struct opening *opening, void (*fn)(void *)) {
+    struct dm_session *session = opening->session;
+    enum dm_status status = dm_sched_spawn(session->sched, fn, opening);
+    while (status == DM_OK && !opening->ended) {
+        session->endpoint->fabric->ops->poll(session->endpoint);
+        dm_sched_run(session->sched);
+    }
+    return status == DM_OK ? opening->status : status;
+}
+
+static void session_free(struct dm_session *session) {
+    const struct dm_env *env = session->env;
+    if (session->slab.blocks != NULL) {
+        slab_close(&session->slab);
+    }
+    if (session->limbo.ring != NULL) {
+        limbo_close(&session->limbo);
+    }
+    if (session->foreign != NULL) {
+        env->release(env->context, session->foreign);
+    }
+    if (session->endpoint != NULL) {
+        session->endpoint->fabric->ops->endpoint_close(session->endpoint);
+    }
+    env->release(env->context, session);
+}
+
+enum dm_status dm_session_open(struct dm_pool *pool, struct dm_sched *sched, struct dm_session **out, char *error,
+                               size_t error_bytes) {
+    const struct dm_env *env = pool->env;
+    struct dm_session *session = env->allocate(env->context, sizeof *session);
+    if (session == NULL) {
+        snprintf(error, error_bytes, "no memory for a session");
+        return DM_BUSY;
+    }
+    session->pool = pool;
+    session->env = env;
+    session->sched = sched;
+    session->region_cursor = (uint32_t)(env->random_u64(env->context) % pool->layout.super.regions);
+    enum dm_status status = pool->fabric->ops->endpoint_open(pool->fabric, sched, &session->endpoint);
+    if (status != DM_OK) {
+        session->endpoint = NULL;
+    }
+    if (status == DM_OK && (!slab_open(&session->slab, &pool->layout, env) || !limbo_open(&session->limbo, env))) {
+        status = DM_BUSY;
+    }
+    snprintf(error, error_bytes, "cannot open a session: %s", dm_status_text(status));
+    if (status == DM_OK) {
+        buffer_pool_init(&session->buffers, session->endpoint);
+        struct opening opening = {.session = session, .error = error, .error_bytes = error_bytes};
+        status = run_to_end(&opening, open_coroutine);
+    }
+    if (status != DM_OK) {
+        session_free(session);
+        return status;
+    }
+    atomic_fetch_add(&pool->sessions, 1);
+    *out = session;
+    return DM_OK;
+}
+
+void dm_session_close(struct dm_session *session) {
+    struct opening opening = {.session = session};
+    while (session->maintaining || session->jobs_running) {
+        session->endpoint->fabric->ops->poll(session->endpoint);
+        dm_sched_run(session->sched);
+    }
+    enum dm_status status = run_to_end(&opening, close_coroutine);
+    if (status != DM_OK) {
+        pool_log(session->pool, DM_LOG_WARNING, "a session could not give all its memory back: %s",
+                 dm_status_text(status));
+    }
+    atomic_fetch_sub(&session->pool->sessions, 1);
+    session_free(session);
+}
+
+/* ---- Housekeeping ---------------------------------------------------------------------------------------------- */
+
+static void jobs_coroutine(void *argument) {
+    struct dm_session *session = argument;
+    job_run_all(session);
+    session->jobs_running = false;
+}
+
+static bool is_busy(const struct dm_session *session) {
+    return session->operations != session->operations_at_tick || limbo_count(&session->limbo) != 0 ||
+           session->foreign_count != 0 || session->in_flight_total != 0 || session->job_count != 0;
+}
+
+static void maintain_coroutine(void *argument) {
+    struct dm_session *session = argument;
+    bool busy = is_busy(session);
+    session->idle_ticks = busy ? 0 : session->idle_ticks + 1;
+    session->operations_at_tick = session->operations;
+    enum dm_status status = epoch_tick(session);
+    if (status == DM_OK) {
+        status = allocator_maintain(session);
+    }
+    bool idle = session->idle_ticks >= IDLE_AFTER_TICKS;
+    if (status == DM_OK && idle && session->announced && !is_busy(session)) {
+        status = epoch_retire(session);
+    }
+    if (status != DM_OK) {
+        pool_log(session->pool, DM_LOG_WARNING, "housekeeping failed: %s", dm_status_text(status));
+    }
+    session->tick_ns = pool_clock_ns(session->pool) + (idle ? IDLE_TICK_NS : TICK_NS);
+    session->maintaining = false;
+}
+
+static uint64_t until(uint64_t when_ns, uint64_t now_ns) { return when_ns > now_ns ? when_ns - now_ns : 0; }
+
+uint64_t dm_session_poll(struct dm_session *session) {
+    struct dm_endpoint *endpoint = session->endpoint;
+    endpoint->fabric->ops->poll(endpoint);
+    dm_sched_run(session->sched);
+    session->now_ns = pool_clock_ns(session->pool);
+    if (session->job_count != 0 && !session->jobs_running) {
+        session->jobs_running = true; /* the coroutine resets it, perhaps before the next line */
+        if (dm_sched_spawn(session->sched, jobs_coroutine, session) != DM_OK) {
+            session->jobs_running = false;
+        }
+    }
+    if (!session->maintaining && session->now_ns >= session->tick_ns) {
+        session->maintaining = true;
+        if (dm_sched_spawn(session->sched, maintain_coroutine, session) != DM_OK) {
+            session->maintaining = false;
+            session->tick_ns = session->now_ns + TICK_NS;
+        }
+    }
+    if (endpoint->fabric->ops->pending(endpoint) != 0) {
+        return 0;
+    }
+    uint64_t next_ns = dm_sched_next_ns(session->sched);
+    uint64_t tick_ns = session->maintaining ? UINT64_MAX : until(session->tick_ns, session->now_ns);
+    return next_ns < tick_ns ? next_ns : tick_ns;
+}
+
+void dm_session_stats(const struct dm_session *session, struct dm_session_stats *out) {
+    *out = session->stats;
+    out->buffer_allocations += session->buffers.allocations;
+    out->bytes_owned_free = session->slab.free_bytes;
+}
+
+void dm_session_last_cost(const struct dm_session *session, struct dm_cost *out) { *out = session->last_cost; }

@@ -1,0 +1,150 @@
+/* session.h: one thread's client of the pool, and the state of one operation. Internal to the engine. */
+#ifndef FUSEE_SESSION_H
+#define FUSEE_SESSION_H
+
+#include "fusee/buffer.h"
+#include "fusee/index.h"
+#include "fusee/limbo.h"
+#include "fusee/object.h"
+#include "fusee/pool.h"
+#include "fusee/slab.h"
+#include "fusee/word.h"
+
+#define SESSION_JOBS_MAX 1024 /* tombstones and expired keys waiting for their round, off the request path */
+#define EPOCH_RING 4
+
+/* A round that somebody owes, off the request path. */
+struct job {
+    uint64_t slot; /* global address */
+    uint64_t word; /* a tombstone: clear it. Live: it has expired: delete it if it is still there */
+};
+
+struct fusee_op;
+
+struct dm_session {
+    struct dm_pool *pool;
+    const struct dm_env *env;
+    struct dm_sched *sched;
+    struct dm_endpoint *endpoint;
+    struct buffer_pool buffers;
+    struct fusee_op *free_ops;
+
+    /* memory */
+    struct slab slab;
+    struct limbo limbo;
+    uint64_t *foreign; /* objects in others' blocks, to be marked in their free maps */
+    uint32_t foreign_count, foreign_capacity;
+    bool memory_busy;       /* a coroutine is in the allocator's slow path */
+    bool memory_low;        /* the last count found only the reserve */
+    bool has_empty;         /* a block may have become empty */
+    uint64_t shed_until_ns; /* somebody ran out of memory: give up what we do not need */
+    uint64_t collected_ns[SIZECLASS_COUNT];
+    uint64_t counted_ns; /* last census of the blocks */
+    uint64_t refused_until_ns[SIZECLASS_COUNT];
+    uint32_t region_cursor;
+    uint64_t log_sequence;
+
+    /* reclamation */
+    uint16_t client;
+    uint64_t client_nonce;
+    uint64_t epoch;                 /* as last read */
+    uint64_t pressure_seen;         /* last value of the pressure word */
+    bool announced;                 /* our announce word is not "idle" */
+    uint32_t in_flight[EPOCH_RING]; /* operations by the epoch in which they began */
+    uint32_t in_flight_total;
+
+    /* time and housekeeping */
+    uint64_t now_ns; /* refreshed by polls and every few operations */
+    uint32_t now_uses;
+    uint64_t tick_ns; /* when the next one is due */
+    uint64_t operations_at_tick;
+    uint64_t operations;
+    uint32_t idle_ticks;
+    bool maintaining;
+    struct job jobs[SESSION_JOBS_MAX];
+    uint32_t job_head, job_count;
+    bool jobs_running;
+
+    struct dm_session_stats stats;
+    struct dm_cost last_cost;
+};
+
+enum find_step { FIND_SLOT, FIND_OTHER, FIND_BUCKETS, FIND_OBJECTS, FIND_DONE };
+enum find_result { FIND_ABSENT, FIND_LIVE, FIND_TOMBSTONE };
+enum find_want {
+    FIND_FOR_READ,  /* value; tombstones do not matter */
+    FIND_FOR_WRITE, /* value or tombstone */
+    FIND_FOR_PUT,   /* the slot only: the key is compared, the value not fetched */
+};
+
+struct candidate {
+    uint16_t slot;
+    uint64_t word;
+    struct buffer *object;
+};
+
+/* One operation, in registered memory (its words and buckets are local ends of READs). Taken and given back in last
+ * in, first out order from the session's list. */
+struct fusee_op {
+    struct fusee_op *next_free;
+    struct dm_session *session;
+    enum dm_kind kind;
+    struct dm_cost cost;
+    uint32_t epoch_index;
+    uint64_t now_ns;
+
+    const struct dm_key *key;
+    uint64_t hash;
+    struct index_place place;
+    uint64_t subtable; /* global address */
+
+    /* find.c */
+    enum find_want want;
+    enum find_step step;
+    enum find_result result;
+    uint16_t slot;         /* of the result, or the one to look at next */
+    uint64_t word;         /* of the result, or the one to look at next */
+    uint64_t cached_word;  /* FIND_SLOT: the slot came from the cache with this word, */
+    uint8_t score;         /* so stale, */
+    bool bypass;           /* and therefore its object is not fetched beside it */
+    struct buffer *object; /* of the result */
+    uint32_t rereads;
+    struct candidate candidates[INDEX_CANDIDATES_MAX];
+    uint32_t candidate_count;
+    uint64_t foreign_words[INDEX_CANDIDATES_MAX]; /* known to be other keys' */
+    uint32_t foreign_word_count;
+
+    uint64_t slot_word;
+    uint64_t buckets[LAYOUT_REPLICAS_MAX][2][INDEX_COMBINED_SLOTS]; /* the primary's, then the backups' */
+    struct dm_batch batch;
+};
+
+/* ---- op.c ------------------------------------------------------------------------------------------------------ */
+
+/* Begins an operation: takes an op, announces the session if it was idle, counts it into the current epoch.
+ * NULL: no memory. Inside a coroutine. */
+struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind);
+/* Points it at a key. */
+void op_set_key(struct fusee_op *op, const struct dm_key *key);
+/* Ends it and books its cost. */
+void op_end(struct fusee_op *op);
+/* Ends one of many that share the batches of another, which books them all. */
+void op_give(struct fusee_op *op);
+
+/* Posts op->batch and waits. DM_OK, or DM_UNREACHABLE when an operation of it failed. */
+enum dm_status op_execute(struct fusee_op *op);
+
+static inline void op_batch_init(struct fusee_op *op) { dm_batch_init(&op->batch, &op->cost); }
+
+static inline struct location op_locate(const struct fusee_op *op, uint64_t address, uint32_t replica) {
+    return layout_locate(&op->session->pool->layout, address, replica);
+}
+static inline uint64_t op_slot_address(const struct fusee_op *op, uint16_t slot) {
+    return op->subtable + index_slot_offset(slot);
+}
+static inline uint32_t op_replicas(const struct fusee_op *op) { return op->session->pool->layout.super.replicas; }
+
+/* A random delay that grows with `turn`, to let others finish. */
+void op_back_off(struct fusee_op *op, uint32_t turn);
+
+#endif

@@ -1,0 +1,244 @@
+/* write.c: see write.h. */
+#include "fusee/write.h"
+
+#include "assert.h"
+#include "fusee/allocator.h"
+#include "fusee/find.h"
+#include "fusee/job.h"
+#include "fusee/round.h"
+#include "fusee/snapshot.h"
+
+/* How an attempt ended, and where the next one begins. */
+enum attempt_end {
+    ATTEMPT_DONE,
+    ATTEMPT_FROM_WORD, /* lost: the primary moved to another word */
+    ATTEMPT_LOOK,      /* an insert lost or aborted */
+};
+
+struct attempt {
+    enum dm_action action;
+    struct dm_write write;
+    bool blind;
+    uint16_t slot;
+    uint64_t v_old, v_new;
+    enum attempt_end end;
+    uint64_t moved_to;
+};
+
+void write_value_of(const struct fusee_op *op, struct dm_value *out) {
+    const struct object_header *header = object_header(op->object->bytes);
+    *out = (struct dm_value){
+        .bytes = object_value(op->object->bytes),
+        .length = header->value_length,
+        .type = header->type,
+        .encoding = header->encoding,
+        .expire_ms = header->expire_ms,
+        .version = header->origin,
+    };
+}
+
+bool write_value(const struct fusee_op *op, struct dm_value *out) {
+    const struct object_header *header = object_header(op->object->bytes);
+    const struct dm_env *env = op->session->env;
+    if (header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= env->wall_ms(env->context)) {
+        return false;
+    }
+    write_value_of(op, out);
+    return true;
+}
+
+/* What this attempt is to do, from what find saw. DM_NOT_FOUND: a delete of nothing. */
+static enum dm_status decide(struct fusee_op *op, const struct write_request *request, struct attempt *attempt) {
+    struct dm_value value;
+    bool live = op->result == FIND_LIVE;
+    bool present = live && (request->write != NULL || write_value(op, &value));
+    attempt->blind = false;
+    if (request->write != NULL) {
+        attempt->action = DM_WRITE;
+        attempt->write = *request->write;
+        attempt->blind = true;
+    } else if (request->remove) {
+        attempt->action = present ? DM_DELETE : DM_KEEP;
+    } else {
+        attempt->write = (struct dm_write){0};
+        attempt->action = request->fn(request->context, present ? &value : NULL, &attempt->write);
+        if (attempt->action == DM_DELETE && !present) {
+            attempt->action = DM_KEEP;
+        }
+    }
+    if (!present && live && attempt->action == DM_KEEP) {
+        job_add(op->session, op_slot_address(op, op->slot), op->word); /* expired */
+    }
+    if (!present && op->object != NULL && request->write == NULL) {
+        find_release(op); /* an expired value is not shown to the caller */
+    }
+    return request->remove && attempt->action == DM_KEEP ? DM_NOT_FOUND : DM_OK;
+}
+
+/* The slot and the word that this attempt replaces. */
+static enum dm_status aim(struct fusee_op *op, struct attempt *attempt) {
+    if (op->result != FIND_ABSENT) {
+        attempt->slot = op->slot;
+        attempt->v_old = op->word;
+        return DM_OK;
+    }
+    struct index_view view = {op->place, (const uint64_t(*)[INDEX_COMBINED_SLOTS])op->buckets[0]};
+    uint32_t start = (uint32_t)(op->hash >> 16) + op->rereads;
+    attempt->slot = index_choose_empty(&view, start, &attempt->v_old);
+    return attempt->slot == INDEX_NO_SLOT ? DM_NO_MEMORY : DM_OK;
+}
+
+/* Allocates, fills and seals the object of this attempt; its word is attempt->v_new. */
+static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, struct buffer **object, uint32_t *bytes) {
+    struct dm_session *session = op->session;
+    bool is_delete = attempt->action == DM_DELETE;
+    struct object_content content = {.key = op->key, .hash = op->hash};
+    uint64_t value_length = 0;
+    if (!is_delete) {
+        content.write = attempt->write;
+        for (size_t i = 0; i < sizeof content.write.part / sizeof content.write.part[0]; i++) {
+            value_length += content.write.part[i].length;
+        }
+    }
+    uint8_t size_class = sizeclass_for(object_bytes(op->key->length, value_length));
+    if (size_class > session->pool->class_max) {
+        return DM_TOO_LARGE;
+    }
+    struct slab_object place;
+    enum dm_status status = allocator_take(session, size_class, is_delete || attempt->write.essential, &place);
+    if (status != DM_OK) {
+        return status;
+    }
+    attempt->v_new = word_make((struct word_parts){
+        .fingerprint = index_fingerprint(op->hash),
+        .kind = is_delete        ? WORD_TOMBSTONE
+                : attempt->blind ? WORD_LIVE_BLIND
+                                 : WORD_LIVE_RMW,
+        .size_class = size_class,
+        .tag = place.tag,
+        .address = place.address,
+    });
+    *object = buffer_take(&session->buffers, sizeclass_bytes(size_class));
+    if (*object == NULL) {
+        allocator_free(session, attempt->v_new);
+        return DM_BUSY;
+    }
+    *bytes = object_fill((*object)->bytes, &content);
+    object_seal((*object)->bytes, &(struct object_names){
+                                      .self = attempt->v_new,
+                                      .slot = op_slot_address(op, attempt->slot),
+                                      .prev = attempt->v_old,
+                                      .origin = attempt->v_new,
+                                      .log = {place.next, ++session->log_sequence << 16 | session->client},
+                                  });
+    return DM_OK;
+}
+
+/* What a won round leaves behind: the old object, the cache, a tombstone to clear. */
+static void settle(struct fusee_op *op, const struct attempt *attempt) {
+    struct dm_session *session = op->session;
+    if (word_kind(attempt->v_old) != WORD_EMPTY) {
+        allocator_free(session, attempt->v_old);
+    }
+    if (attempt->action == DM_DELETE) {
+        cache_drop(&session->pool->cache, op->hash);
+        if (word_kind(attempt->v_new) == WORD_TOMBSTONE) {
+            job_add(session, op_slot_address(op, attempt->slot), attempt->v_new);
+        }
+        return;
+    }
+    session->stats.tombstones_reused += word_kind(attempt->v_old) == WORD_TOMBSTONE;
+    cache_store(&session->pool->cache, op->hash, attempt->slot, attempt->v_new, op->now_ns);
+}
+
+static enum dm_status finish_lost(struct fusee_op *op, struct attempt *attempt, bool insert) {
+    bool single = op_replicas(op) == 1;
+    enum dm_status status = round_wait(op, op_slot_address(op, attempt->slot), attempt->v_old, &attempt->moved_to);
+    if (status != DM_OK) {
+        return status;
+    }
+    if (insert) {
+        attempt->end = ATTEMPT_LOOK;
+        return DM_OK;
+    }
+    /* With one replica nobody has "lost": a failed CAS only means that the word was not current any more. */
+    if (!single && snapshot_loser_may_answer(attempt->blind, attempt->moved_to)) {
+        op->session->stats.conflicts_blind_ok++;
+        attempt->end = ATTEMPT_DONE;
+        return DM_OK;
+    }
+    attempt->end = ATTEMPT_FROM_WORD;
+    return DM_OK;
+}
+
+static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) {
+    struct dm_session *session = op->session;
+    struct buffer *object = NULL;
+    struct round round = {.slot = true, .insert = op->result == FIND_ABSENT};
+    enum dm_status status = aim(op, attempt);
+    if (status != DM_OK) {
+        return status;
+    }
+    if (attempt->action == DM_DELETE && op_replicas(op) == 1) {
+        attempt->v_new = word_emptied(attempt->v_old); /* one replica needs no tombstone */
+    } else {
+        status = prepare(op, attempt, &object, &round.object_bytes);
+        if (status != DM_OK) {
+            return status;
+        }
+        round.object = object->bytes;
+    }
+    round.address = op_slot_address(op, attempt->slot);
+    round.v_old = attempt->v_old;
+    round.v_new = attempt->v_new;
+    enum round_result result = ROUND_LOST;
+    status = round_run(op, &round, &result);
+    if (object != NULL) {
+        buffer_give(&session->buffers, object);
+    }
+    if (status != DM_OK) {
+        return status; /* the object may be in a slot: it is not freed */
+    }
+    if (result == ROUND_WON) {
+        settle(op, attempt);
+        attempt->end = ATTEMPT_DONE;
+        return DM_OK;
+    }
+    if (object != NULL) {
+        allocator_free(session, attempt->v_new);
+    }
+    if (result == ROUND_CONFLICT) {
+        attempt->end = ATTEMPT_LOOK;
+        return DM_OK;
+    }
+    return finish_lost(op, attempt, round.insert);
+}
+
+enum dm_status write_run(struct fusee_op *op, const struct write_request *request) {
+    enum find_want want = request->fn == NULL ? FIND_FOR_PUT : FIND_FOR_WRITE;
+    find_start(op, want, true);
+    for (;;) {
+        enum dm_status status = find_run(op);
+        struct attempt attempt;
+        if (status == DM_OK) {
+            status = decide(op, request, &attempt);
+        }
+        if (status != DM_OK || attempt.action == DM_KEEP) {
+            return status;
+        }
+        status = attempt_run(op, &attempt);
+        if (status != DM_OK || attempt.end == ATTEMPT_DONE) {
+            return status;
+        }
+        op->session->stats.retries++;
+        if (attempt.end == ATTEMPT_FROM_WORD) {
+            find_start_from(op, attempt.moved_to);
+        } else {
+            find_release(op);
+            status = find_look(op);
+            if (status != DM_OK) {
+                return status;
+            }
+        }
+    }
+}
