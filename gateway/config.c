@@ -1,0 +1,368 @@
+/* config.c: the table of configuration keys, and what reads it. See config.h; main thread only.
+ *
+ * A value may come from a file or an argument; struct source says which, for messages like
+ *   conf/my.conf:3: [gateway] port = 'x': must be a whole number from 0 to 65535
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "setting.h"
+
+#define KB INT64_C(1024)
+#define MB (KB * 1024)
+#define GB (MB * 1024)
+#define TB (GB * 1024)
+#define AT(member) offsetof(struct config, member), sizeof(((struct config *)NULL)->member)
+
+static const struct config_key keys[] = {
+    {"gateway", "bind", "bind", CONFIG_TEXT, AT(bind), 1, 0, "127.0.0.1", NULL, false,
+     "addresses to listen on, separated by spaces; * = all"},
+    {"gateway", "port", "port", CONFIG_U16, AT(port), 0, 65535, "6379", NULL, false,
+     "TCP port; 0 = any free one, which the log names"},
+    {"gateway", "workers", "io-threads", CONFIG_U32, AT(workers), 0, 64, "0", NULL, false,
+     "worker threads; 0 = number of CPUs - 1, at least 1 and at most 16"},
+    {"gateway", "maxclients", "maxclients", CONFIG_U32, AT(maxclients), 1, 1000000, "10000", NULL, false,
+     "most connections at a time"},
+    {"gateway", "proto_max_bulk_len", "proto-max-bulk-len", CONFIG_SIZE, AT(proto_max_bulk_len), MB, 4 * GB, "512mb",
+     NULL, false, "largest argument of a command"},
+    {"gateway", "timeout", "timeout", CONFIG_U32, AT(timeout_s), 0, 31536000, "0", NULL, false,
+     "seconds after which an idle client is disconnected; 0 = never"},
+    {"gateway", "tcp_backlog", "tcp-backlog", CONFIG_U32, AT(tcp_backlog), 1, 65535, "511", NULL, false,
+     "length of the queue of connections not accepted yet"},
+    {"gateway", "tcp_keepalive", "tcp-keepalive", CONFIG_U32, AT(tcp_keepalive_s), 0, 32767, "300", NULL, false,
+     "seconds between TCP keep-alive probes; 0 = none"},
+    {"gateway", "output_soft_limit", NULL, CONFIG_SIZE, AT(output_soft_bytes), 16 * KB, TB, "1mb", NULL, false,
+     "no further command of a client is run while more than this waits to be sent to it"},
+    {"gateway", "output_hard_limit", NULL, CONFIG_SIZE, AT(output_hard_bytes), MB, TB, "256mb", NULL, false,
+     "a client to which more than this waits to be sent is disconnected"},
+    {"gateway", "query_buffer_limit", "client-query-buffer-limit", CONFIG_SIZE, AT(query_buffer_limit_bytes), MB, TB,
+     "1gb", NULL, false, "a client whose half-sent command is longer than this is disconnected"},
+    {"gateway", "requirepass", "requirepass", CONFIG_TEXT, AT(requirepass), 0, 0, "", NULL, false,
+     "password that clients must send with AUTH; empty = none"},
+    {"gateway", "log_level", "loglevel", CONFIG_TEXT, AT(log_level), 1, 0, "notice", "debug verbose notice warning",
+     false, "messages below this level are not logged"},
+    {"pool", "fabric", NULL, CONFIG_TEXT, AT(fabric), 1, 0, "local", "local", false,
+     "how memory nodes are reached: shared memory of this host"},
+    {"pool", "memservers", NULL, CONFIG_TEXT, AT(memservers), 0, 0, "", NULL, false,
+     "control sockets of the memory nodes, separated by commas, in the pool's order; empty = embedded pool"},
+    {"pool", "replicas", NULL, CONFIG_U32, AT(replicas), 0, 4, "0", NULL, false,
+     "copies of all data; 0 = what the pool has, min(2, nodes) when it is formatted"},
+    {"pool", "region_size", NULL, CONFIG_SIZE, AT(region_bytes), 0, TB, "0", NULL, true,
+     "unit of placement; 0 = what the pool has, or by size of the nodes"},
+    {"pool", "block_size", NULL, CONFIG_SIZE, AT(block_bytes), 0, GB, "0", NULL, true,
+     "unit in which gateways are granted memory; 0 = what the pool has, or by size of the nodes"},
+    {"pool", "subtables", NULL, CONFIG_U32, AT(subtables), 0, 1 << 24, "0", NULL, true,
+     "index subtables of 1008 slots; 0 = what the pool has, or by size of the pool"},
+    {"pool", "cache", NULL, CONFIG_SIZE, AT(cache_bytes), MB, TB, "64mb", NULL, false, "index cache of this gateway"},
+    {"pool", "embedded_nodes", NULL, CONFIG_U32, AT(embedded_nodes), 1, DM_NODES_MAX, "3", NULL, false,
+     "memory nodes of the embedded pool"},
+    {"memserver", "memory", NULL, CONFIG_SIZE, AT(memory_bytes), 16 * MB, 64 * TB, "1gb", NULL, false,
+     "memory of each node of the embedded pool; pages are used when they are first needed"},
+    {"memserver", "numa_node", NULL, CONFIG_I32, AT(numa_node), -1, 1023, "-1", NULL, false,
+     "NUMA node of that memory; -1 = any"},
+    {"memserver", "listen", NULL, CONFIG_TEXT, AT(memserver_listen), 0, 0, "", NULL, false,
+     "for fusegate-memserver; ignored here"},
+    {"memserver", "log_level", NULL, CONFIG_TEXT, AT(memserver_log_level), 1, 0, "notice",
+     "debug verbose notice warning", false, "for fusegate-memserver; ignored here"},
+};
+
+#define KEY_COUNT (sizeof keys / sizeof keys[0])
+
+struct source { /* where a value comes from */
+    struct config *config;
+    const char *path; /* NULL: an argument */
+    const char *argument;
+    char message[640]; /* of the first error */
+};
+
+const struct config_key *config_keys(size_t *count) {
+    *count = KEY_COUNT;
+    return keys;
+}
+
+/* Dashes and underscores are the same in names. */
+static bool name_equal(const char *a, const char *b) {
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_'))) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+static const struct config_key *key_find(const char *section, const char *name) {
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (name_equal(keys[i].section, section) && name_equal(keys[i].name, name)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+static bool section_exists(const char *section) {
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (name_equal(keys[i].section, section)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void size_format(int64_t bytes, char *out, size_t out_bytes) {
+    static const char *const units[] = {"", "kb", "mb", "gb", "tb"};
+    int unit = 0;
+
+    while (unit < 4 && bytes != 0 && bytes % 1024 == 0) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(out, out_bytes, "%" PRId64 "%s", bytes, units[unit]);
+}
+
+/* What a key may be, in words. */
+static void key_allowed(const struct config_key *key, char *out, size_t out_bytes) {
+    char low[32], high[32];
+    const char *shape = key->power_of_two ? ", 0 or a power of two" : "";
+
+    if (key->type == CONFIG_TEXT && key->choices != NULL) {
+        snprintf(out, out_bytes, "one of: %s", key->choices);
+    } else if (key->type == CONFIG_TEXT) {
+        snprintf(out, out_bytes, "%sa text of at most %zu bytes", key->minimum > 0 ? "not empty, " : "",
+                 key->bytes - 1);
+    } else if (key->type == CONFIG_SIZE) {
+        size_format(key->minimum, low, sizeof low);
+        size_format(key->maximum, high, sizeof high);
+        snprintf(out, out_bytes, "a size from %s to %s%s, in bytes or with kb, mb, gb", low, high, shape);
+    } else {
+        snprintf(out, out_bytes, "a whole number from %" PRId64 " to %" PRId64 "%s", key->minimum, key->maximum, shape);
+    }
+}
+
+static bool text_allowed(const struct config_key *key, const char *text) {
+    size_t length = strlen(text);
+    const char *choice = key->choices;
+
+    if (choice == NULL) {
+        return length < key->bytes && (int64_t)length >= key->minimum;
+    }
+    while (length > 0 && (choice = strstr(choice, text)) != NULL) {
+        if ((choice == key->choices || choice[-1] == ' ') && (choice[length] == ' ' || choice[length] == '\0')) {
+            return true;
+        }
+        choice++;
+    }
+    return false;
+}
+
+static void number_store(struct config *config, const struct config_key *key, int64_t value) {
+    char *member = (char *)config + key->offset;
+
+    switch (key->type) {
+    case CONFIG_U16:
+        *(uint16_t *)(void *)member = (uint16_t)value;
+        break;
+    case CONFIG_U32:
+        *(uint32_t *)(void *)member = (uint32_t)value;
+        break;
+    case CONFIG_I32:
+        *(int32_t *)(void *)member = (int32_t)value;
+        break;
+    case CONFIG_SIZE:
+        *(uint64_t *)(void *)member = (uint64_t)value;
+        break;
+    case CONFIG_TEXT:
+        break;
+    }
+}
+
+/* False: the value is not allowed; nothing was stored. */
+static bool key_store(struct config *config, const struct config_key *key, const char *text) {
+    int64_t value;
+    uint64_t bytes;
+
+    if (key->type == CONFIG_TEXT) {
+        if (!text_allowed(key, text)) {
+            return false;
+        }
+        strcpy((char *)config + key->offset, text);
+        return true;
+    }
+    if (key->type != CONFIG_SIZE) {
+        if (!setting_integer_parse(text, key->minimum, key->maximum, &value)) {
+            return false;
+        }
+    } else if (!setting_size_parse(text, &bytes) || bytes > (uint64_t)key->maximum ||
+               (value = (int64_t)bytes) < key->minimum) {
+        return false;
+    }
+    if (key->power_of_two && (value & (value - 1)) != 0) {
+        return false;
+    }
+    number_store(config, key, value);
+    return true;
+}
+
+/* One assignment; false with source->message. */
+static bool source_assign(struct source *source, const char *section, const char *name, const char *text) {
+    const struct config_key *key = key_find(section, name);
+    char allowed[256];
+
+    if (key == NULL && !section_exists(section)) {
+        snprintf(source->message, sizeof source->message,
+                 "[%.100s] %.100s: no such section; there are [gateway], [pool] and [memserver]", section, name);
+        return false;
+    }
+    if (key == NULL) {
+        snprintf(source->message, sizeof source->message, "[%.100s] %.100s: no such key; fusegate --help lists all",
+                 section, name);
+        return false;
+    }
+    if (key_store(source->config, key, text)) {
+        return true;
+    }
+    key_allowed(key, allowed, sizeof allowed);
+    snprintf(source->message, sizeof source->message, "[%s] %s = '%.100s': must be %s", key->section, key->name, text,
+             allowed);
+    return false;
+}
+
+/* inih's handler: 0 stops nothing, so only the first error is kept; ini_parse returns its line. */
+static int file_assign(void *context, const char *section, const char *name, const char *text) {
+    struct source *source = context;
+
+    if (source->message[0] != '\0') {
+        return 0;
+    }
+    return source_assign(source, section, name, text) ? 1 : 0;
+}
+
+static bool config_load_file(struct config *config, const char *path, char *error, size_t error_bytes) {
+    struct source source = {.config = config, .path = path};
+    int line;
+
+    if (strlen(path) >= sizeof config->path) {
+        snprintf(error, error_bytes, "%s: the path is too long", path);
+        return false;
+    }
+    errno = 0;
+    line = ini_parse(path, file_assign, &source);
+    if (line < 0) {
+        snprintf(error, error_bytes, "%s: cannot be read: %s", path, strerror(errno));
+        return false;
+    }
+    if (line > 0) {
+        snprintf(error, error_bytes, "%s:%d: %s", path, line,
+                 source.message[0] != '\0' ? source.message : "neither [section], nor key = value, nor ; comment");
+        return false;
+    }
+    strcpy(config->path, path);
+    return true;
+}
+
+/* --section.key=value */
+static bool config_load_argument(struct config *config, const char *argument, char *error, size_t error_bytes) {
+    struct source source = {.config = config, .argument = argument};
+    char name[128];
+    const char *equals = strchr(argument, '=');
+    char *dot = NULL;
+
+    if (strncmp(argument, "--", 2) == 0 && equals != NULL && (size_t)(equals - argument - 2) < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)(equals - argument - 2), argument + 2);
+        dot = strchr(name, '.');
+    }
+    if (dot == NULL) {
+        snprintf(error, error_bytes, "argument '%s': must be --section.key=value (fusegate --help lists all)",
+                 argument);
+        return false;
+    }
+    *dot = '\0';
+    if (!source_assign(&source, name, dot + 1, equals + 1)) {
+        snprintf(error, error_bytes, "argument '%.200s': %s", argument, source.message);
+        return false;
+    }
+    return true;
+}
+
+/* What no single key can see. */
+static bool config_check(const struct config *config, char *error, size_t error_bytes) {
+    if (config->output_hard_bytes < config->output_soft_bytes) {
+        snprintf(error, error_bytes,
+                 "[gateway] output_hard_limit (%" PRIu64 ") must not be below output_soft_limit (%" PRIu64 ")",
+                 config->output_hard_bytes, config->output_soft_bytes);
+        return false;
+    }
+    if (config->memservers[0] == '\0' && config->replicas > config->embedded_nodes) {
+        snprintf(error, error_bytes, "[pool] replicas = %u: the embedded pool has only %u nodes (embedded_nodes)",
+                 config->replicas, config->embedded_nodes);
+        return false;
+    }
+    return true;
+}
+
+void config_defaults(struct config *config) {
+    memset(config, 0, sizeof *config);
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (!key_store(config, &keys[i], keys[i].default_text)) {
+            abort(); /* a row of the table contradicts itself; test_config meets every one */
+        }
+    }
+}
+
+bool config_load(struct config *config, int argc, char **argv, char *error, size_t error_bytes) {
+    int first = 0;
+
+    config_defaults(config);
+    if (argc > 0 && argv[0][0] != '-') {
+        if (!config_load_file(config, argv[0], error, error_bytes)) {
+            return false;
+        }
+        first = 1;
+    }
+    for (int i = first; i < argc; i++) {
+        if (!config_load_argument(config, argv[i], error, error_bytes)) {
+            return false;
+        }
+    }
+    return config_check(config, error, error_bytes);
+}
+
+int config_value_format(const struct config *config, const struct config_key *key, char *out, size_t out_bytes) {
+    const char *member = (const char *)config + key->offset;
+
+    switch (key->type) {
+    case CONFIG_U16:
+        return snprintf(out, out_bytes, "%u", *(const uint16_t *)(const void *)member);
+    case CONFIG_U32:
+        return snprintf(out, out_bytes, "%u", *(const uint32_t *)(const void *)member);
+    case CONFIG_I32:
+        return snprintf(out, out_bytes, "%d", *(const int32_t *)(const void *)member);
+    case CONFIG_SIZE:
+        return snprintf(out, out_bytes, "%" PRIu64, *(const uint64_t *)(const void *)member);
+    case CONFIG_TEXT:
+        break;
+    }
+    return snprintf(out, out_bytes, "%s", member);
+}
+
+void config_help(FILE *out) {
+    const char *section = "";
+
+    fprintf(out, "usage: fusegate [file.conf] [--section.key=value ...] | --help | --version\n\n"
+                 "Without a file: an embedded pool, on 127.0.0.1:6379. Each key may stand in the file, under its\n"
+                 "[section], or among the arguments, which come second.\n");
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        char allowed[256];
+        if (strcmp(section, keys[i].section) != 0) {
+            section = keys[i].section;
+            fprintf(out, "\n[%s]\n", section);
+        }
+        key_allowed(&keys[i], allowed, sizeof allowed);
+        fprintf(out, "  %-20s %s\n  %-20s %s; default %s\n", keys[i].name, keys[i].help, "", allowed,
+                keys[i].default_text[0] != '\0' ? keys[i].default_text : "empty");
+    }
+}

@@ -1,0 +1,76 @@
+/* info_dm.c: the section of INFO about the pool and what operations on it cost this gateway.
+ *
+ *   dm_get:operations=10,round_trips=10,round_trips_per_operation=1.00,reads=20,writes=0,...
+ *
+ * Costs are those that the fabric counted. Fields of the pool begin with pool_. In a coroutine of a worker.
+ */
+#include <inttypes.h>
+
+#include "info.h"
+
+static void print_kind(FILE *out, enum dm_kind kind, const struct dm_kind_stats *stats) {
+    const struct dm_cost *cost = &stats->cost;
+    double per_operation = stats->operations == 0 ? 0 : (double)cost->round_trips / (double)stats->operations;
+
+    fprintf(out,
+            "dm_%s:operations=%" PRIu64 ",round_trips=%" PRIu64 ",round_trips_per_operation=%.2f,reads=%" PRIu64
+            ",writes=%" PRIu64 ",compare_swaps=%" PRIu64 ",fetch_adds=%" PRIu64 ",bytes_read=%" PRIu64
+            ",bytes_written=%" PRIu64 "\r\n",
+            dm_kind_name(kind), stats->operations, cost->round_trips, per_operation, cost->reads, cost->writes,
+            cost->compare_swaps, cost->fetch_adds, cost->bytes_read, cost->bytes_written);
+}
+
+static void print_pool(const struct info *info) {
+    const struct dm_pool_info *pool = &info->pool;
+
+    fprintf(info->out,
+            "pool_id:%016" PRIx64 "\r\npool_fabric:%s\r\npool_nodes:%u\r\npool_replicas:%u\r\npool_subtables:%u\r\n"
+            "pool_slots_total:%" PRIu64 "\r\n",
+            pool->pool_id, info->call->server->config->fabric, pool->nodes, pool->replicas, pool->subtables,
+            pool->slots_total);
+    fprintf(info->out,
+            "pool_regions:%u\r\npool_region_bytes:%" PRIu64 "\r\npool_block_bytes:%" PRIu64
+            "\r\npool_blocks_total:%" PRIu64 "\r\npool_blocks_free:%" PRIu64 "\r\npool_blocks_reserve:%" PRIu64 "\r\n",
+            pool->regions, pool->region_bytes, pool->block_bytes, pool->blocks_total, pool->blocks_free,
+            pool->blocks_reserve);
+    fprintf(info->out,
+            "pool_data_bytes_total:%" PRIu64 "\r\npool_value_bytes_max:%" PRIu64 "\r\npool_key_bytes_max:%" PRIu64
+            "\r\ncache_bytes:%" PRIu64 "\r\ncache_entries:%" PRIu64 "\r\n",
+            pool->data_bytes_total, pool->value_bytes_max, pool->key_bytes_max, pool->cache_bytes, pool->cache_entries);
+}
+
+void info_dm(const struct info *info) {
+    const struct dm_session_stats *stats = &info->sums.sessions;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counters[] = {
+        {"cache_hits", stats->cache_hits},
+        {"cache_misses", stats->cache_misses},
+        {"cache_stale", stats->cache_stale},
+        {"cache_bypassed", stats->cache_bypassed},
+        {"conflicts_lost", stats->conflicts_lost},
+        {"conflicts_blind_ok", stats->conflicts_blind_ok},
+        {"rounds_split", stats->rounds_split},
+        {"retries", stats->retries},
+        {"insert_conflicts", stats->insert_conflicts},
+        {"tombstones_reused", stats->tombstones_reused},
+        {"clears_lost", stats->clears_lost},
+        {"objects_torn", stats->objects_torn},
+        {"objects_allocated", stats->objects_allocated},
+        {"objects_freed", stats->objects_freed},
+        {"bytes_owned_free", stats->bytes_owned_free},
+        {"out_of_memory", stats->out_of_memory},
+        {"reclaim_deferred", stats->reclaim_deferred},
+        {"buffer_allocations", stats->buffer_allocations},
+    };
+
+    fputs("# Dm\r\n", info->out);
+    print_pool(info);
+    for (int kind = 0; kind < DM_KIND_COUNT; kind++) {
+        print_kind(info->out, (enum dm_kind)kind, &stats->kind[kind]);
+    }
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        fprintf(info->out, "%s:%" PRIu64 "\r\n", counters[i].name, counters[i].value);
+    }
+}

@@ -1,0 +1,62 @@
+/* worker.h: a worker thread: its event loop, connections, coroutines and session; as server.c and connection.c see it.
+ *
+ * All of struct worker_io belongs to the worker's thread, but for what is marked. Not for commands.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "connection.h"
+#include "input.h"
+#include "output.h"
+#include "server.h"
+
+enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_FAILED };
+
+struct worker_io {
+    struct event_base *base;
+    struct event wake_event, timer_event;
+    int wake_fd, timer_fd;
+    uint64_t now_ns;   /* clock at the start of this pass of the loop */
+    uint64_t timer_ns; /* when the timer will fire; UINT64_MAX = not armed */
+    uint64_t stats_ns; /* when session_stats was refreshed last */
+    uint64_t idle_ns;  /* when idle clients were looked for last */
+    uint64_t stop_ns;  /* when stopping ends by force; UINT64_MAX = not stopping */
+    uint64_t spin_ns;  /* since when the loop goes on without a socket event; 0 = it does not */
+    bool worked;       /* something was executed since session_stats was refreshed */
+    bool had_event;    /* a socket event came in this pass */
+    bool abandoned;    /* out: ended with commands in flight; the session is still open */
+    uint32_t running;  /* connections with a command in execution or parked */
+    uint64_t connection_count;
+    struct input_pool inputs;
+    struct output_pool outputs;
+    /* shared with the main thread */
+    _Atomic uint32_t assigned; /* connections handed over and not closed yet */
+    pthread_mutex_t lock;      /* of what follows */
+    pthread_cond_t changed;
+    enum worker_state state;
+    char error[512];
+    int *inbox; /* sockets handed over and not taken yet */
+    uint32_t inbox_count, inbox_capacity;
+};
+
+/* Starts the thread; returns when its session is open. False: error says why, and nothing is left behind. */
+bool worker_start(struct server *server, uint32_t index, char *error, size_t error_bytes);
+
+/* Main thread: gives the worker a connected, non-blocking socket. False: it has no room; the socket stays the
+ * caller's. */
+bool worker_hand_over(struct worker *worker, int socket);
+
+/* Main thread, after server->stopping was set. */
+void worker_wake(struct worker *worker);
+
+/* Main thread: waits for the thread and frees what it had. False: commands were still in flight when time was up, so
+ * the pool must not be closed. */
+bool worker_join(struct worker *worker);
+
+/* connection.c: one connection less. */
+void worker_forget(struct worker *worker, struct connection *connection);
+
+#endif
