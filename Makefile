@@ -41,7 +41,10 @@ MEMSERVER_SRC := $(sort $(wildcard memserver/*.c))
 COMMON_SRC := $(sort $(wildcard tests/common/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SHARED_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
-PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/%,$(sort $(wildcard tests/*/*.c))) $(sort $(wildcard bench/*.c))
+# Programs made of all the sources of one folder: build/sim, build/model.
+WHOLE := $(filter sim model,$(notdir $(patsubst %/,%,$(dir $(wildcard tests/*/main.c)))))
+WHOLE_SRC := $(foreach folder,$(WHOLE),$(sort $(wildcard tests/$(folder)/*.c)))
+PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/%,$(sort $(wildcard tests/*/*.c))) $(sort $(wildcard bench/*.c))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 LIBDM_OBJ := $(call objects,$(LIBDM_SRC))
@@ -50,7 +53,7 @@ MEMSERVER_OBJ := $(call objects,$(filter-out memserver/main.c,$(MEMSERVER_SRC)))
 COMMON_OBJ := $(call objects,$(COMMON_SRC))
 UNIT_SHARED_OBJ := $(call objects,$(UNIT_SHARED_SRC))
 ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(COMMON_SRC) $(UNIT_SRC) \
-	$(UNIT_SHARED_SRC) $(PROGRAM_SRC))
+	$(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC))
 
 LIBDM_LIBS := -lisal -lxxhash -lm
 GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma
@@ -79,7 +82,7 @@ archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) \
 
 all: $(PRODUCT)
 unit: $(UNIT)
-tests: $(UNIT) $(PROGRAMS)
+tests: $(UNIT) $(PROGRAMS) $(WHOLE:%=$(BUILD)/%)
 
 # ---- Compile and link -----------------------------------------------------------------------------------------------
 
@@ -146,6 +149,13 @@ $(BUILD)/tests/$(patsubst tests/%,%,$(1:.c=)): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/
 	$$(Q)$$(CC) -o $$@ $$(LINK) $$^ $$(GATEWAY_LIBS) $$(LIBDM_LIBS) -lhiredis
 endef
 $(foreach source,$(PROGRAM_SRC),$(eval $(call program,$(source))))
+
+define whole_program
+$(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c))) $(BUILD)/tests/common.a $(BUILD)/libdm.a
+	$$(SAY) LINK $$@
+	$$(Q)$$(CC) -o $$@ $$(LINK) $$^ $$(LIBDM_LIBS)
+endef
+$(foreach folder,$(WHOLE),$(eval $(call whole_program,$(folder))))
 
 # ---- Use ------------------------------------------------------------------------------------------------------------
 

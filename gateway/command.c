@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cmd.h"
 #include "command_table.h"
@@ -207,6 +208,13 @@ static void unknown_command(struct call *call) {
                  command_text_length(&call->argv[0], ERROR_NAME_BYTES), call->argv[0].bytes, (int)length, args);
 }
 
+/* A browser that was made to talk to us begins like this: closed without a word, as Redis does, so that nothing
+ * hidden in the rest of its request is executed. */
+static bool is_http(const struct resp_arg *name) {
+    return (name->length == 4 && strncasecmp(name->bytes, "post", 4) == 0) ||
+           (name->length == 5 && strncasecmp(name->bytes, "host:", 5) == 0);
+}
+
 static void unknown_subcommand(struct call *call) {
     char command[32]; /* longer than any name in the table */
     size_t length = call->argv[0].length;
@@ -223,6 +231,10 @@ static void unknown_subcommand(struct call *call) {
 static const struct command *command_find(struct call *call) {
     const struct command *command = command_lookup(call->argv[0].bytes, call->argv[0].length);
 
+    if (command == NULL && is_http(&call->argv[0])) {
+        call->connection->close_after_reply = true;
+        return NULL;
+    }
     if (command == NULL) {
         unknown_command(call);
         return NULL;

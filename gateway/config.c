@@ -241,16 +241,65 @@ static int file_assign(void *context, const char *section, const char *name, con
     return source_assign(source, section, name, text) ? 1 : 0;
 }
 
+struct line_source {
+    FILE *file;
+    int line, long_line; /* 1 = the first; 0 = none was too long */
+};
+
+/* inih's reader. Indentation is dropped, because inih takes an indented line for more of the value before. */
+static char *line_read(char *text, int bytes, void *context) {
+    struct line_source *lines = context;
+
+    if (fgets(text, bytes, lines->file) == NULL) {
+        return NULL;
+    }
+    lines->line++;
+    if (strchr(text, '\n') == NULL && !feof(lines->file)) {
+        lines->long_line = lines->long_line != 0 ? lines->long_line : lines->line;
+        for (int c = fgetc(lines->file); c != '\n' && c != EOF; c = fgetc(lines->file)) {
+        }
+    }
+    size_t indent = strspn(text, " \t");
+    memmove(text, text + indent, strlen(text + indent) + 1);
+    return text;
+}
+
+/* ini_parse's results: 0, a line number, or -1 when the file cannot be read (errno). */
+static int file_parse(const char *path, struct source *source, int *long_line) {
+    struct line_source lines = {.file = fopen(path, "re")};
+
+    if (lines.file == NULL) {
+        return -1;
+    }
+    int line = ini_parse_stream(line_read, &lines, file_assign, source);
+
+    if (ferror(lines.file)) {
+        line = -1;
+    }
+    *long_line = lines.long_line;
+    int cause = errno;
+
+    fclose(lines.file);
+    errno = cause;
+    return line;
+}
+
 static bool config_load_file(struct config *config, const char *path, char *error, size_t error_bytes) {
     struct source source = {.config = config, .path = path};
-    int line;
+    int long_line = 0;
 
     if (strlen(path) >= sizeof config->path) {
         snprintf(error, error_bytes, "%s: the path is too long", path);
         return false;
     }
     errno = 0;
-    line = ini_parse(path, file_assign, &source);
+    int line = file_parse(path, &source, &long_line);
+
+    if (long_line != 0) {
+        snprintf(error, error_bytes, "%s:%d: the line is too long for a configuration file; give it as an argument",
+                 path, long_line);
+        return false;
+    }
     if (line < 0) {
         snprintf(error, error_bytes, "%s: cannot be read: %s", path, strerror(errno));
         return false;

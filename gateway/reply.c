@@ -93,6 +93,9 @@ void reply_errorf(struct reply *reply, const char *format, ...) {
     size_t length = printed < 0 ? 0 : (size_t)printed;
     length = length > ERROR_BYTES_MAX ? ERROR_BYTES_MAX : length;
     out[0] = '-';
+    while (length > 0 && (out[length] == '\r' || out[length] == '\n')) {
+        length--;
+    }
     /* What came from the client must not end the line. */
     for (size_t i = 1; i <= length; i++) {
         if (out[i] == '\r' || out[i] == '\n') {

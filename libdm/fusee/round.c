@@ -5,6 +5,10 @@
 #include "fusee/find.h"
 #include "fusee/snapshot.h"
 
+/* The word that a CAS may have met as its own. Only a word with an object of this attempt is certainly ours: the empty
+ * word of a clear, and at r = 1 of a delete, is the same for everybody who removes that object (trap T5). */
+static uint64_t own_word(const struct round *round) { return round->object != NULL ? round->v_new : round->v_old; }
+
 /* Adds the WRITEs of the object to all its replicas. They come first, so that on a node that also holds the word the
  * object lies before the CAS in the chain. */
 static void add_object(struct fusee_op *op, const struct round *round) {
@@ -107,7 +111,7 @@ static enum dm_status single_update(struct fusee_op *op, const struct round *rou
     if (op_execute(op) != DM_OK) {
         return DM_UNKNOWN_OUTCOME;
     }
-    *result = snapshot_mine(cas->result, round->v_old, round->v_new) ? ROUND_WON : ROUND_LOST;
+    *result = snapshot_mine(cas->result, round->v_old, own_word(round)) ? ROUND_WON : ROUND_LOST;
     return DM_OK;
 }
 
@@ -163,7 +167,7 @@ enum dm_status round_run(struct fusee_op *op, const struct round *round, enum ro
             return DM_INCOMPATIBLE; /* this attempt never happened */
         }
     }
-    switch (snapshot_judge(seen, backups, round->v_old, round->v_new)) {
+    switch (snapshot_judge(seen, backups, round->v_old, own_word(round))) {
     case SNAPSHOT_LOST:
         op->session->stats.conflicts_lost++;
         *result = ROUND_LOST;

@@ -12,6 +12,7 @@
 #define TICK_NS UINT64_C(10000000)        /* while there is something to do */
 #define IDLE_TICK_NS UINT64_C(1000000000) /* otherwise: does anybody need memory? */
 #define IDLE_AFTER_TICKS 10u
+#define CLOSE_TICKS_MAX 50 /* the grace period and some */
 #define CLIENT_NODE 0
 #define CLAIM_TRIES 8
 
@@ -111,10 +112,21 @@ static void open_coroutine(void *argument) {
     opening->ended = true;
 }
 
+/* Waits, for a bounded time, until what was freed may be used again: then blocks without data go back as free. */
+static void settle(struct dm_session *session) {
+    for (int tick = 0; tick < CLOSE_TICKS_MAX && limbo_count(&session->limbo) != 0; tick++) {
+        if (epoch_tick(session) != DM_OK || allocator_maintain(session) != DM_OK) {
+            return;
+        }
+        dm_coro_sleep(session->sched, TICK_NS);
+    }
+}
+
 static void close_coroutine(void *argument) {
     struct opening *opening = argument;
     struct dm_session *session = opening->session;
     job_run_all(session);
+    settle(session);
     opening->status = allocator_close(session);
     if (opening->status == DM_OK) {
         opening->status = epoch_retire(session);

@@ -1,0 +1,132 @@
+/* servers.c: see servers.h. */
+#include "servers.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "report.h"
+
+#define SOCKET_TIMEOUT_S 20.0
+
+const char *servers_path(const char *binary) {
+    static char path[2][512];
+    static int next;
+    const char *build = getenv("BUILD");
+    char *out = path[next++ % 2];
+    snprintf(out, sizeof path[0], "%s/%s", build && *build ? build : "build", binary);
+    return out;
+}
+
+static void args_move(struct process_args *args, struct process_args *extra) {
+    if (!extra)
+        return;
+    for (int i = 0; i < extra->argc; i++) {
+        process_args_add(args, "%s", extra->argv[i]);
+        free(extra->argv[i]);
+    }
+    *extra = (struct process_args){.argc = 0};
+}
+
+static struct process *ready(struct process *process) {
+    if (!process_wait_ready(process))
+        report_abort("%s does not answer at port %d", process->name, process->port);
+    return process;
+}
+
+struct process *servers_start_redis(struct process_args *extra) {
+    struct process_args args = {.argc = 0};
+    int port = process_free_port();
+    process_args_add(&args, "redis-server");
+    process_args_add(&args, "--port");
+    process_args_add(&args, "%d", port);
+    const char *const options[] = {"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        process_args_add(&args, "%s", options[i]);
+    process_args_add(&args, "--dir");
+    process_args_add(&args, "%s", process_directory());
+    args_move(&args, extra);
+    return ready(process_start("redis-server", port, &args));
+}
+
+struct process *servers_launch_fusegate(int port, struct process_args *extra) {
+    struct process_args args = {.argc = 0};
+    process_args_add(&args, "%s", servers_path("fusegate"));
+    args_move(&args, extra); /* a configuration file comes first */
+    process_args_add(&args, "--gateway.port=%d", port);
+    return process_start("fusegate", port, &args);
+}
+
+struct process *servers_start_fusegate(struct process_args *extra) {
+    return ready(servers_launch_fusegate(process_free_port(), extra));
+}
+
+struct process *servers_start_named(const char *words) {
+    struct process_args extra = {.argc = 0};
+    char *copy = strdup(words), *rest = NULL;
+    char *name = strtok_r(copy, " ", &rest);
+    for (char *word; (word = strtok_r(NULL, " ", &rest));)
+        process_args_add(&extra, "%s", word);
+    if (!name || (strcmp(name, "redis") != 0 && strcmp(name, "fusegate") != 0))
+        report_abort("no server '%s'", words);
+    bool redis = strcmp(name, "redis") == 0;
+    free(copy);
+    return redis ? servers_start_redis(&extra) : servers_start_fusegate(&extra);
+}
+
+static struct process *memserver_start(const char *path, uint64_t memory_bytes) {
+    struct process_args args = {.argc = 0};
+    process_args_add(&args, "%s", servers_path("fusegate-memserver"));
+    process_args_add(&args, "--memserver.listen=%s", path);
+    process_args_add(&args, "--memserver.memory=%llu", (unsigned long long)memory_bytes);
+    struct process *process = process_start("memserver", 0, &args);
+    double end = clock_s() + SOCKET_TIMEOUT_S;
+    struct stat info;
+    while (stat(path, &info) != 0) {
+        if (!process_alive(process) || clock_s() > end)
+            report_abort("fusegate-memserver makes no socket %s", path);
+        sleep_s(0.01);
+    }
+    return process;
+}
+
+const char *cluster_memservers(const struct cluster *cluster, const int *order) {
+    static char text[CLUSTER_MAX * 130];
+    size_t length = 0;
+    for (int i = 0; i < cluster->memserver_count; i++) {
+        const char *path = cluster->socket[order ? order[i] : i];
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", i ? "," : "", path);
+    }
+    return text;
+}
+
+struct process *cluster_start_gateway(struct cluster *cluster, struct process_args *extra) {
+    struct process_args args = {.argc = 0};
+    process_args_add(&args, "--pool.memservers=%s", cluster_memservers(cluster, NULL));
+    if (cluster->replicas > 0)
+        process_args_add(&args, "--pool.replicas=%d", cluster->replicas);
+    args_move(&args, extra);
+    return servers_start_fusegate(&args);
+}
+
+void cluster_start(struct cluster *cluster) {
+    static unsigned number;
+    number++;
+    for (int i = 0; i < cluster->memserver_count; i++) {
+        snprintf(cluster->socket[i], sizeof cluster->socket[i], "%s/memory-%u-%d.sock", process_directory(), number, i);
+        cluster->memserver[i] = memserver_start(cluster->socket[i], cluster->memory_bytes);
+    }
+    for (int i = 0; i < cluster->gateway_count; i++)
+        cluster->gateway[i] = cluster_start_gateway(cluster, NULL);
+}
+
+bool cluster_stop(struct cluster *cluster) {
+    bool clean = true;
+    for (int i = 0; i < cluster->gateway_count; i++)
+        clean &= process_stop(cluster->gateway[i], SIGTERM) == 0;
+    for (int i = 0; i < cluster->memserver_count; i++)
+        clean &= process_stop(cluster->memserver[i], SIGTERM) == 0;
+    return clean;
+}
