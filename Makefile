@@ -18,6 +18,7 @@ VERSION := $(shell sed -n 's/^.define DM_VERSION "\(.*\)"/\1/p' libdm/dm.h)
 SONAME := libdm.so.0
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 ARGS ?=
+SEEDS ?= 2000
 
 ifneq ($(SANITIZE),)
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -44,7 +45,8 @@ UNIT_SHARED_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 # Programs made of all the sources of one folder: build/sim, build/model.
 WHOLE := $(filter sim model,$(notdir $(patsubst %/,%,$(dir $(wildcard tests/*/main.c)))))
 WHOLE_SRC := $(foreach folder,$(WHOLE),$(sort $(wildcard tests/$(folder)/*.c)))
-PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/%,$(sort $(wildcard tests/*/*.c))) $(sort $(wildcard bench/*.c))
+PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/%,$(sort $(wildcard tests/*/*.c))) \
+	$(sort $(wildcard bench/*.c))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 LIBDM_OBJ := $(call objects,$(LIBDM_SRC))
@@ -76,7 +78,7 @@ MEMSERVER_USERS := $(GATEWAY_USERS) $(call users,memserver)
 archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) \
 	$(if $(filter $(1),$(MEMSERVER_USERS)),$(BUILD)/memserver.a) $(BUILD)/libdm.a
 
-.PHONY: all unit tests run test test-all bench install uninstall clean format help FORCE
+.PHONY: all unit tests run test sim model test-all bench install uninstall clean format help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -151,7 +153,8 @@ endef
 $(foreach source,$(PROGRAM_SRC),$(eval $(call program,$(source))))
 
 define whole_program
-$(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c))) $(BUILD)/tests/common.a $(BUILD)/libdm.a
+$(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c))) $(BUILD)/tests/common.a \
+	$(BUILD)/libdm.a
 	$$(SAY) LINK $$@
 	$$(Q)$$(CC) -o $$@ $$(LINK) $$^ $$(LIBDM_LIBS)
 endef
@@ -168,6 +171,14 @@ test:
 	@tools/install-deps all
 	@+$(MAKE) --no-print-directory $(JOBS) all tests
 	@BUILD=$(BUILD) tools/run-tests
+
+sim:
+	@+$(MAKE) --no-print-directory $(JOBS) $(BUILD)/sim
+	@$(BUILD)/sim --seeds $(SEEDS) --jobs $(shell nproc)
+
+model:
+	@+$(MAKE) --no-print-directory $(JOBS) $(BUILD)/model
+	@$(BUILD)/model
 
 test-all:
 	@tools/install-deps all
@@ -230,6 +241,8 @@ help:
 	@echo 'make run        install what is missing, build, start a gateway with an embedded pool (ARGS=...)'
 	@echo 'make test       install what is missing, build, run all tests: minutes'
 	@echo 'make test-all   the same at length, and unit tests under sanitizers and with clang'
+	@echo 'make sim        the engine under simulated faults, SEEDS=2000 of them'
+	@echo 'make model      all interleavings of small programs under the replication rules (LONG=1: larger ones)'
 	@echo 'make bench      compare with redis-server'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= LIBDIR=PREFIX/lib; make uninstall takes it away'
 	@echo 'make format     format all sources with clang-format'

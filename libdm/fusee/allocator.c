@@ -1,4 +1,4 @@
-/* allocator.c: see memory.h. The allocator's fast path is slab_take; all else is rare. */
+/* allocator.c: see allocator.h. The allocator's fast path is slab_take; all else is rare. */
 #include "fusee/allocator.h"
 
 #include "assert.h"
@@ -161,8 +161,25 @@ static bool allocator_coming(const struct dm_session *session) {
     return limbo_count(&session->limbo) != 0 || session->job_count != 0;
 }
 
-static enum dm_status take_slowly(struct dm_session *session, uint8_t size_class, bool essential,
-                                  struct slab_object *out) {
+/* Looks for memory once. */
+static enum dm_status refill_alone(struct dm_session *session, uint8_t size_class, bool essential, bool *pressed) {
+    if (session->memory_busy) {
+        return DM_BUSY; /* another operation is at it */
+    }
+    session->memory_busy = true;
+    enum dm_status status = refill(session, size_class, essential);
+    if (status == DM_NO_MEMORY && !*pressed) {
+        *pressed = true;
+        enum dm_status written = write_pressure(session);
+        status = written == DM_OK ? status : written;
+    }
+    session->memory_busy = false;
+    return status;
+}
+
+static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
+                                  bool *waited) {
+    struct dm_session *session = op->session;
     session->now_ns = pool_clock_ns(session->pool);
     if (!essential && session->now_ns < session->refused_until_ns[size_class]) {
         session->stats.out_of_memory++;
@@ -170,42 +187,38 @@ static enum dm_status take_slowly(struct dm_session *session, uint8_t size_class
     }
     uint64_t deadline_ns = session->now_ns + (essential ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
     for (bool pressed = false;;) {
-        enum dm_status status = DM_BUSY;
-        if (!session->memory_busy) {
-            session->memory_busy = true;
-            status = refill(session, size_class, essential);
-            if (status == DM_NO_MEMORY && !pressed) {
-                pressed = true;
-                enum dm_status written = write_pressure(session);
-                status = written == DM_OK ? status : written;
-            }
-            session->memory_busy = false;
-        }
+        enum dm_status status = refill_alone(session, size_class, essential, &pressed);
         if (try_take(session, size_class, essential, out)) {
             return DM_OK;
         }
-        if (status != DM_OK && status != DM_NO_MEMORY && status != DM_BUSY) {
-            return status;
-        }
-        if (status == DM_NO_MEMORY && !allocator_coming(session)) {
-            return refuse(session, size_class);
+        if (status == DM_OK) {
+            continue; /* a block was taken, but has nothing free yet: look for another */
         }
         session->now_ns = pool_clock_ns(session->pool);
-        if (session->now_ns > deadline_ns) {
+        if (status != DM_NO_MEMORY && status != DM_BUSY) {
+            return status;
+        }
+        if (session->now_ns > deadline_ns || (status == DM_NO_MEMORY && !allocator_coming(session))) {
             return refuse(session, size_class);
         }
         session->stats.reclaim_deferred += status == DM_NO_MEMORY;
-        if (status != DM_OK) {
-            dm_coro_sleep(session->sched, WAIT_NS);
+        if (!*waited) {
+            *waited = true;
+            op_leave(op);
         }
+        dm_coro_sleep(session->sched, WAIT_NS);
     }
 }
 
-enum dm_status allocator_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out) {
+enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
+                              bool *waited) {
+    struct dm_session *session = op->session;
+    *waited = false;
     if (!try_take(session, size_class, essential, out)) {
-        enum dm_status status = take_slowly(session, size_class, essential, out);
-        if (status != DM_OK) {
-            return status;
+        enum dm_status status = take_slowly(op, size_class, essential, out, waited);
+        enum dm_status entered = *waited ? op_enter(op) : DM_OK;
+        if (status != DM_OK || entered != DM_OK) {
+            return status != DM_OK ? status : entered;
         }
     }
     struct slab_class *class = &session->slab.classes[size_class];
@@ -214,6 +227,10 @@ enum dm_status allocator_take(struct dm_session *session, uint8_t size_class, bo
     }
     class->head_written = true;
     return write_log_head(session, size_class, out->address);
+}
+
+void allocator_give_back(struct dm_session *session, const struct slab_object *object) {
+    allocator_free(session, object->address / WORD_UNIT_BYTES);
 }
 
 static void push_foreign(struct dm_session *session, uint64_t address) {
@@ -269,6 +286,12 @@ void allocator_note_pressure(struct dm_session *session, uint64_t pressure) {
     }
 }
 
+/* Does the log of its class name an object of this block as the next? */
+static bool holds_reserved(const struct dm_session *session, const struct block *block) {
+    uint64_t reserved = session->slab.classes[block->size_class].reserved;
+    return reserved != 0 && slab_block_of(&session->slab, reserved) == block;
+}
+
 /* Gives up blocks that are largely free, but for the one that each class allocates from. */
 static enum dm_status shed(struct dm_session *session) {
     for (uint8_t c = 0; c < SIZECLASS_COUNT; c++) {
@@ -283,7 +306,7 @@ static enum dm_status shed(struct dm_session *session) {
         block = block == NULL ? NULL : block->next;
         while (block != NULL) {
             struct block *next = block->next;
-            if (block->free >= block->objects / 4) {
+            if (block->free >= block->objects / 4 && !holds_reserved(session, block)) {
                 enum dm_status status = block_release(session, block);
                 if (status != DM_OK) {
                     return status;
@@ -305,10 +328,16 @@ enum dm_status allocator_maintain(struct dm_session *session) {
     if (session->foreign_count != 0) {
         uint64_t *addresses = session->foreign;
         uint32_t count = session->foreign_count;
-        session->foreign = NULL;
+        uint32_t capacity = session->foreign_capacity;
+        session->foreign = NULL; /* others may push meanwhile */
         session->foreign_count = session->foreign_capacity = 0;
         status = block_mark_free(session, addresses, count);
-        session->env->release(session->env->context, addresses);
+        if (session->foreign == NULL) {
+            session->foreign = addresses;
+            session->foreign_capacity = capacity;
+        } else {
+            session->env->release(session->env->context, addresses);
+        }
     }
     if (status == DM_OK && session->now_ns < session->shed_until_ns) {
         status = shed(session);

@@ -15,8 +15,13 @@
 
 #include "fusee/session.h"
 
-/* An object of this class. `essential`: may take from the reserve. DM_NO_MEMORY: the pool is full. */
-enum dm_status allocator_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out);
+/* An object of this class. `essential`: may take from the reserve. DM_NO_MEMORY: the pool is full.
+ * *waited: op has left its epoch and entered another, and must begin again with what it reads. */
+enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
+                              bool *waited);
+
+/* An object that was taken and not used. */
+void allocator_give_back(struct dm_session *session, const struct slab_object *object);
 
 /* `word`'s object is no longer in any slot (or never was). */
 void allocator_free(struct dm_session *session, uint64_t word);
@@ -27,7 +32,7 @@ void allocator_drain(struct dm_session *session);
 /* Marks freed objects of others in their free maps, returns empty blocks, answers others' need. */
 enum dm_status allocator_maintain(struct dm_session *session);
 
-/* The pressure word as a tick has read it: somebody ran out of memory in that epoch. */
+/* The pressure word as a tick has read it: a new random value when somebody ran out of memory. */
 void allocator_note_pressure(struct dm_session *session, uint64_t pressure);
 
 /* Gives all blocks up (free or orphan). The session does nothing else any more. */

@@ -166,8 +166,10 @@ enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, con
     enum dm_status status = block_round(op, census->candidate, census->word, word);
     if (status == DM_OK) {
         struct block *block = slab_add(&session->slab, census->candidate, word, session->now_ns, !orphan);
-        status = block == NULL ? DM_NO_MEMORY : DM_OK;
-        if (!orphan) {
+        if (block == NULL) { /* give it back as it was */
+            status = block_round(op, census->candidate, word, block_word_after(word, census->word));
+            status = status == DM_OK ? DM_NO_MEMORY : status;
+        } else if (!orphan) {
             atomic_fetch_sub_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
         }
         session->region_cursor = (uint32_t)(census->candidate / session->pool->layout.blocks_per_region + 1) %
@@ -223,40 +225,41 @@ enum dm_status block_mark_free(struct dm_session *session, uint64_t *addresses, 
     return status;
 }
 
-/* Marks the free objects of a block that is about to become an orphan. */
-static enum dm_status mark_own_free(struct dm_session *session, const struct block *block) {
-    if (block->free == 0) {
-        return DM_OK;
-    }
-    uint64_t *addresses = session->env->allocate(session->env->context, block->free * sizeof *addresses);
-    if (addresses == NULL) {
-        return DM_NO_MEMORY;
-    }
+/* The free objects of a block, for its free map; NULL: no memory. */
+static uint64_t *free_objects(struct dm_session *session, const struct block *block) {
+    uint64_t *addresses =
+        session->env->allocate(session->env->context, (block->free + 1) * sizeof *addresses); /* never of no bytes */
     uint32_t count = 0;
-    for (uint32_t i = 0; i < block->objects; i++) {
+    for (uint32_t i = 0; addresses != NULL && i < block->objects; i++) {
         if ((block->bitmap[i / 64] >> (i % 64) & 1) != 0) {
             addresses[count++] =
                 block_address(session, block->number) + (uint64_t)i * sizeclass_bytes(block->size_class);
         }
     }
-    dm_assert(count == block->free);
-    enum dm_status status = block_mark_free(session, addresses, count);
-    session->env->release(session->env->context, addresses);
-    return status;
+    dm_assert(addresses == NULL || count == block->free);
+    return addresses;
 }
 
 enum dm_status block_release(struct dm_session *session, struct block *block) {
     bool empty = slab_block_empty(block);
-    enum dm_status status = empty ? DM_OK : mark_own_free(session, block);
-    struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
-    if (op == NULL) {
-        return status == DM_OK ? DM_BUSY : status;
+    uint32_t free = block->free;
+    uint64_t *addresses = empty ? NULL : free_objects(session, block);
+    if (!empty && addresses == NULL) {
+        return DM_NO_MEMORY;
     }
     uint64_t word = block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, 0,
                                                              slab_tag(block, session->now_ns)));
     uint64_t number = block->number;
     uint64_t from = block->word;
-    slab_remove(&session->slab, block); /* before the round: nobody here may use it meanwhile */
+    slab_remove(&session->slab, block); /* before anything that waits: nobody here may use it meanwhile */
+    enum dm_status status = addresses == NULL ? DM_OK : block_mark_free(session, addresses, free);
+    if (addresses != NULL) {
+        session->env->release(session->env->context, addresses);
+    }
+    struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
+    if (op == NULL) {
+        return status == DM_OK ? DM_BUSY : status;
+    }
     status = block_round(op, number, from, word);
     op_end(op);
     if (status == DM_OK && empty) {

@@ -39,7 +39,12 @@ static bool prepare_tombstone(struct fusee_op *op, const struct object_header *e
     struct dm_key key = {object_key(expired), expired->key_length, expired->space};
     uint8_t size_class = sizeclass_for(object_bytes(key.length, 0));
     struct slab_object place;
-    if (allocator_take(session, size_class, true, &place) != DM_OK) {
+    bool waited;
+    if (allocator_take(op, size_class, true, &place, &waited) != DM_OK) {
+        return false;
+    }
+    if (waited) { /* what was read may be old now: the next one to meet the expired key tries again */
+        allocator_give_back(session, &place);
         return false;
     }
     round->v_new = word_make(

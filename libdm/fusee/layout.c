@@ -59,14 +59,23 @@ static void layout_derive(struct layout *layout) {
     layout->regions_offset = round_up(layout->clients_offset + (uint64_t)super->clients * LAYOUT_CLIENT_BYTES, 4096);
 }
 
-/* Regions that fit when the rest of each node is cut into frames: the map is a rotation, so every node gets the same
- * number of frames (regions * replicas / nodes, rounded up). */
+/* Frames that the rotation needs on the node that gets most of them. */
+static uint32_t fullest_node(const struct superblock *super) {
+    uint32_t rest = super->regions % super->nodes;
+    uint32_t most = rest < super->replicas ? rest : super->replicas;
+    return super->regions / super->nodes * super->replicas + most;
+}
+
+/* Regions that fit when the rest of each node is cut into frames. */
 static uint32_t regions_that_fit(struct layout *layout) {
     struct superblock *super = &layout->super;
     uint64_t frames = super->node_bytes / super->region_bytes + 1;
     do {
         frames--;
         super->regions = (uint32_t)clamp(frames * super->nodes / super->replicas, 1, LAYOUT_REGIONS_MAX);
+        while (super->regions > 1 && fullest_node(super) > frames) {
+            super->regions--;
+        }
         layout_derive(layout);
     } while (frames > 0 && layout->regions_offset + frames * super->region_bytes > super->node_bytes);
     return frames == 0 ? 0 : super->regions;

@@ -71,7 +71,7 @@ struct region_replica {
 /* First line of the client area. */
 struct epoch_line {
     uint64_t epoch;    /* reclamation epoch, CASed upwards by clients */
-    uint64_t pressure; /* epoch in which somebody last ran out of memory */
+    uint64_t pressure; /* a new random value whenever somebody runs out of memory */
     uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct epoch_line) == LAYOUT_EPOCH_BYTES, "format");

@@ -52,9 +52,26 @@ struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
     op->candidate_count = 0;
     op->foreign_word_count = 0;
     op->rereads = 0;
+    op->spare.address = 0;
     session->in_flight[op->epoch_index]++;
     session->in_flight_total++;
     return op;
+}
+
+void op_leave(struct fusee_op *op) {
+    struct dm_session *session = op->session;
+    dm_assert(session->in_flight[op->epoch_index] > 0);
+    session->in_flight[op->epoch_index]--;
+    session->in_flight_total--;
+}
+
+enum dm_status op_enter(struct fusee_op *op) {
+    struct dm_session *session = op->session;
+    enum dm_status status = session->announced ? DM_OK : epoch_announce(session);
+    op->epoch_index = session->epoch % EPOCH_RING;
+    session->in_flight[op->epoch_index]++;
+    session->in_flight_total++;
+    return status;
 }
 
 void op_set_key(struct fusee_op *op, const struct dm_key *key) {
@@ -87,9 +104,7 @@ void op_end(struct fusee_op *op) {
 
 void op_give(struct fusee_op *op) {
     struct dm_session *session = op->session;
-    dm_assert(session->in_flight[op->epoch_index] > 0);
-    session->in_flight[op->epoch_index]--;
-    session->in_flight_total--;
+    op_leave(op);
     op->next_free = session->free_ops;
     session->free_ops = op;
 }

@@ -114,6 +114,9 @@ struct fusee_op {
     uint64_t foreign_words[INDEX_CANDIDATES_MAX]; /* known to be other keys' */
     uint32_t foreign_word_count;
 
+    struct slab_object spare; /* write.c: taken for an attempt that had to begin again; address 0 = none */
+    uint8_t spare_class;
+
     uint64_t slot_word;
     uint64_t buckets[LAYOUT_REPLICAS_MAX][2][INDEX_COMBINED_SLOTS]; /* the primary's, then the backups' */
     struct dm_batch batch;
@@ -130,6 +133,11 @@ void op_set_key(struct fusee_op *op, const struct dm_key *key);
 void op_end(struct fusee_op *op);
 /* Ends one of many that share the batches of another, which books them all. */
 void op_give(struct fusee_op *op);
+
+/* An operation that waits for memory leaves its epoch meanwhile, because it would hold up the grace period that it
+ * waits for. Behind op_enter it knows nothing any more of what it has read: words may have been used again. */
+void op_leave(struct fusee_op *op);
+enum dm_status op_enter(struct fusee_op *op);
 
 /* Posts op->batch and waits. DM_OK, or DM_UNREACHABLE when an operation of it failed. */
 enum dm_status op_execute(struct fusee_op *op);

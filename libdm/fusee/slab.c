@@ -20,6 +20,11 @@ void slab_close(struct slab *slab) {
             slab->env->release(slab->env->context, slab->blocks[i]);
         }
     }
+    while (slab->unused != NULL) {
+        struct block *block = slab->unused;
+        slab->unused = block->next;
+        slab->env->release(slab->env->context, block);
+    }
     slab->env->release(slab->env->context, slab->blocks);
 }
 
@@ -60,11 +65,23 @@ uint8_t slab_tag(const struct block *block, uint64_t now_ns) {
     return (uint8_t)((clock_units(now_ns) + block->tag_offset) & WORD_TAG_MASK);
 }
 
+/* A zeroed struct with a bitmap that is long enough for the smallest class, so that it serves every class. */
+static struct block *block_new(struct slab *slab) {
+    uint64_t objects = slab->layout->super.block_bytes / SIZECLASS_BYTES_MIN;
+    size_t bytes = sizeof(struct block) + (objects + 63) / 64 * sizeof(uint64_t);
+    struct block *block = slab->unused;
+    if (block == NULL) {
+        return slab->env->allocate(slab->env->context, bytes);
+    }
+    slab->unused = block->next;
+    memset(block, 0, bytes);
+    return block;
+}
+
 struct block *slab_add(struct slab *slab, uint64_t number, uint64_t word, uint64_t now_ns, bool all_free) {
     uint8_t size_class = block_word_class(word);
     uint32_t objects = (uint32_t)(slab->layout->super.block_bytes / sizeclass_bytes(size_class));
-    size_t words = (objects + 63) / 64;
-    struct block *block = slab->env->allocate(slab->env->context, sizeof *block + words * sizeof(uint64_t));
+    struct block *block = block_new(slab);
     if (block == NULL) {
         return NULL;
     }
@@ -97,7 +114,8 @@ void slab_remove(struct slab *slab, struct block *block) {
     slab->free_bytes -= (uint64_t)block->free * sizeclass_bytes(block->size_class);
     slab->blocks[block->number] = NULL;
     slab->owned--;
-    slab->env->release(slab->env->context, block);
+    block->next = slab->unused;
+    slab->unused = block;
 }
 
 /* Takes a free object of the class; 0 when there is none. */

@@ -40,6 +40,7 @@ struct slab {
     const struct dm_env *env;
     struct slab_class classes[SIZECLASS_COUNT];
     struct block **blocks; /* by block number; NULL = not ours */
+    struct block *unused;  /* structs of blocks given up, for the next ones */
     uint32_t owned;
     uint64_t free_bytes;
 };

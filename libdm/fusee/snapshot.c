@@ -16,4 +16,6 @@ enum snapshot_verdict snapshot_judge(const uint64_t *seen, uint32_t backups, uin
     return mine == backups ? SNAPSHOT_WON : SNAPSHOT_FIX;
 }
 
-bool snapshot_loser_may_answer(bool blind_write, uint64_t moved_to) { return blind_write && word_is_blind(moved_to); }
+bool snapshot_loser_may_answer(bool blind_write, uint64_t moved_to) {
+    return blind_write && word_kind(moved_to) == WORD_LIVE_BLIND;
+}

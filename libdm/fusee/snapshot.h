@@ -28,8 +28,10 @@ static inline bool snapshot_mine(uint64_t seen, uint64_t v_old, uint64_t v_new) 
 }
 
 /* May a loser answer OK? Only a blind write may, and only if what stands in the primary now was itself written
- * blind (trap T1): a read-modify-write may have read before my write, and stand behind it. `moved_to` differs from
- * v_old, which this operation has itself seen in the primary (trap T2). */
+ * blind (trap T1): a read-modify-write may have read before my write, and stand behind it. So may whoever wrote a
+ * tombstone: an expiry, or a GETDEL, deletes what it has read and nothing newer. The caller sees to it that the word is
+ * one of the same key, because a slot that was cleared may belong to another key. `moved_to` differs from v_old, which
+ * this operation has itself seen in the primary (trap T2). */
 bool snapshot_loser_may_answer(bool blind_write, uint64_t moved_to);
 
 #endif

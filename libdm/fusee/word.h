@@ -68,11 +68,6 @@ static inline bool word_is_live(uint64_t word) {
     return word_kind(word) == WORD_LIVE_BLIND || word_kind(word) == WORD_LIVE_RMW;
 }
 
-/* Written without looking at what was there: a loser may take it for its successor (trap T1). */
-static inline bool word_is_blind(uint64_t word) {
-    return word_kind(word) == WORD_LIVE_BLIND || word_kind(word) == WORD_TOMBSTONE;
-}
-
 /* A kind that this version of the engine writes itself. */
 static inline bool word_is_known(uint64_t word) { return word_kind(word) <= WORD_PROVISIONAL; }
 

@@ -13,6 +13,7 @@ enum attempt_end {
     ATTEMPT_DONE,
     ATTEMPT_FROM_WORD, /* lost: the primary moved to another word */
     ATTEMPT_LOOK,      /* an insert lost or aborted */
+    ATTEMPT_AGAIN,     /* it had to wait for memory: what it had read may be old */
 };
 
 struct attempt {
@@ -23,6 +24,7 @@ struct attempt {
     uint64_t v_old, v_new;
     enum attempt_end end;
     uint64_t moved_to;
+    bool may_answer; /* OK, if moved_to is a word of this key: the slot may have gone to another one meanwhile */
 };
 
 void write_value_of(const struct fusee_op *op, struct dm_value *out) {
@@ -88,6 +90,33 @@ static enum dm_status aim(struct fusee_op *op, struct attempt *attempt) {
     return attempt->slot == INDEX_NO_SLOT ? DM_NO_MEMORY : DM_OK;
 }
 
+static void drop_spare(struct fusee_op *op) {
+    if (op->spare.address != 0) {
+        allocator_give_back(op->session, &op->spare);
+        op->spare.address = 0;
+    }
+}
+
+/* Memory for the attempt's object. If it had to be waited for, it is kept for the next attempt: ATTEMPT_AGAIN. */
+static enum dm_status take_place(struct fusee_op *op, struct attempt *attempt, uint8_t size_class,
+                                 struct slab_object *out) {
+    if (op->spare.address != 0 && op->spare_class == size_class) {
+        *out = op->spare;
+        op->spare.address = 0;
+        return DM_OK;
+    }
+    drop_spare(op);
+    bool waited;
+    bool essential = attempt->action == DM_DELETE || attempt->write.essential;
+    enum dm_status status = allocator_take(op, size_class, essential, out, &waited);
+    if (status == DM_OK && waited) {
+        op->spare = *out;
+        op->spare_class = size_class;
+        attempt->end = ATTEMPT_AGAIN;
+    }
+    return status;
+}
+
 /* Allocates, fills and seals the object of this attempt; its word is attempt->v_new. */
 static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, struct buffer **object, uint32_t *bytes) {
     struct dm_session *session = op->session;
@@ -105,8 +134,8 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
         return DM_TOO_LARGE;
     }
     struct slab_object place;
-    enum dm_status status = allocator_take(session, size_class, is_delete || attempt->write.essential, &place);
-    if (status != DM_OK) {
+    enum dm_status status = take_place(op, attempt, size_class, &place);
+    if (status != DM_OK || attempt->end == ATTEMPT_AGAIN) {
         return status;
     }
     attempt->v_new = word_make((struct word_parts){
@@ -162,11 +191,7 @@ static enum dm_status finish_lost(struct fusee_op *op, struct attempt *attempt, 
         return DM_OK;
     }
     /* With one replica nobody has "lost": a failed CAS only means that the word was not current any more. */
-    if (!single && snapshot_loser_may_answer(attempt->blind, attempt->moved_to)) {
-        op->session->stats.conflicts_blind_ok++;
-        attempt->end = ATTEMPT_DONE;
-        return DM_OK;
-    }
+    attempt->may_answer = !single && snapshot_loser_may_answer(attempt->blind, attempt->moved_to);
     attempt->end = ATTEMPT_FROM_WORD;
     return DM_OK;
 }
@@ -175,6 +200,7 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
     struct dm_session *session = op->session;
     struct buffer *object = NULL;
     struct round round = {.slot = true, .insert = op->result == FIND_ABSENT};
+    attempt->end = ATTEMPT_DONE;
     enum dm_status status = aim(op, attempt);
     if (status != DM_OK) {
         return status;
@@ -183,7 +209,7 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
         attempt->v_new = word_emptied(attempt->v_old); /* one replica needs no tombstone */
     } else {
         status = prepare(op, attempt, &object, &round.object_bytes);
-        if (status != DM_OK) {
+        if (status != DM_OK || attempt->end == ATTEMPT_AGAIN) {
             return status;
         }
         round.object = object->bytes;
@@ -214,12 +240,17 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
     return finish_lost(op, attempt, round.insert);
 }
 
-enum dm_status write_run(struct fusee_op *op, const struct write_request *request) {
+static enum dm_status write_attempts(struct fusee_op *op, const struct write_request *request) {
     enum find_want want = request->fn == NULL ? FIND_FOR_PUT : FIND_FOR_WRITE;
+    struct attempt attempt = {.may_answer = false};
     find_start(op, want, true);
     for (;;) {
         enum dm_status status = find_run(op);
-        struct attempt attempt;
+        if (status == DM_OK && attempt.may_answer && op->result == FIND_LIVE && op->word == attempt.moved_to) {
+            op->session->stats.conflicts_blind_ok++;
+            return DM_OK;
+        }
+        attempt.may_answer = false;
         if (status == DM_OK) {
             status = decide(op, request, &attempt);
         }
@@ -231,14 +262,27 @@ enum dm_status write_run(struct fusee_op *op, const struct write_request *reques
             return status;
         }
         op->session->stats.retries++;
-        if (attempt.end == ATTEMPT_FROM_WORD) {
+        switch (attempt.end) {
+        case ATTEMPT_FROM_WORD:
             find_start_from(op, attempt.moved_to);
-        } else {
+            break;
+        case ATTEMPT_LOOK:
             find_release(op);
             status = find_look(op);
             if (status != DM_OK) {
                 return status;
             }
+            break;
+        default:
+            op->foreign_word_count = 0;
+            find_start(op, want, true);
+            break;
         }
     }
+}
+
+enum dm_status write_run(struct fusee_op *op, const struct write_request *request) {
+    enum dm_status status = write_attempts(op, request);
+    drop_spare(op);
+    return status;
 }
