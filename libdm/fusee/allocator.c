@@ -96,7 +96,7 @@ static enum dm_status write_pressure(struct dm_session *session) {
 /* Free blocks that a request leaves to others: the reserve; of which an essential request that is not small (EXPIRE of
  * a large value) leaves a half, so that deletes always find theirs. */
 static uint64_t kept_back(const struct dm_session *session, uint8_t size_class, bool essential) {
-    uint64_t reserve = layout_reserve_blocks(&session->pool->layout);
+    uint64_t reserve = block_reserve(session);
     if (!essential) {
         return reserve;
     }
@@ -198,7 +198,8 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool 
         if (status != DM_NO_MEMORY && status != DM_BUSY) {
             return status;
         }
-        if (session->now_ns > deadline_ns || (status == DM_NO_MEMORY && !allocator_coming(session))) {
+        bool hopeless = status == DM_NO_MEMORY && !essential && !allocator_coming(session);
+        if (session->now_ns > deadline_ns || hopeless) {
             return refuse(session, size_class);
         }
         session->stats.reclaim_deferred += status == DM_NO_MEMORY;

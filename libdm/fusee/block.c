@@ -42,6 +42,13 @@ static void search_block(struct search *search, uint32_t region, uint32_t index,
     }
 }
 
+uint64_t block_reserve(const struct dm_session *session) {
+    uint64_t reserve = layout_reserve_blocks(&session->pool->layout);
+    uint64_t most = layout_data_blocks(&session->pool->layout) / 4;
+    uint64_t each = session->clients_active < most ? session->clients_active : most;
+    return reserve > each ? reserve : each;
+}
+
 enum dm_status block_count(struct dm_session *session, uint8_t size_class, struct block_census *out) {
     const struct layout *layout = &session->pool->layout;
     uint32_t table_words = layout->blocks_per_region;
@@ -74,7 +81,7 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
     buffer_give(&session->buffers, buffer);
     atomic_store_explicit(&session->pool->blocks_free, out->free, memory_order_relaxed);
     session->counted_ns = session->now_ns;
-    session->memory_low = out->free <= layout_reserve_blocks(layout);
+    session->memory_low = out->free <= block_reserve(session);
     return status;
 }
 
@@ -109,29 +116,39 @@ static void collect_word(struct dm_session *session, const struct block *block, 
     }
 }
 
+/* Takes the bits of words[0..count) out of the map at `at`, and only then the objects into the limbo: a FAA whose
+ * outcome is unknown may have left its bits, and an object must not be collected twice. */
+static enum dm_status collect_words(struct fusee_op *op, const struct block *block, struct location at,
+                                    const uint64_t *words, uint32_t count) {
+    uint32_t first = 0;
+    while (first < count) {
+        uint32_t end = first;
+        op_batch_init(op);
+        for (; end < count && dm_batch_room(&op->batch) != 0; end++) {
+            if (words[end] != 0) {
+                dm_batch_faa(&op->batch, at.node, at.offset + end * sizeof(uint64_t), 0 - words[end]);
+            }
+        }
+        if (op->batch.count != 0 && op_execute(op) != DM_OK) {
+            return DM_UNREACHABLE;
+        }
+        for (; first < end; first++) {
+            collect_word(op->session, block, first * 64, words[first]);
+        }
+    }
+    return DM_OK;
+}
+
 /* READs the free map of one of our blocks, takes its bits away (FAA: others add theirs) and puts the objects into the
  * limbo: they were unlinked before their bit was set, the grace period begins now. */
 static enum dm_status collect_block(struct fusee_op *op, const struct block *block, struct buffer *buffer) {
-    struct dm_session *session = op->session;
-    const struct layout *layout = &session->pool->layout;
+    const struct layout *layout = &op->session->pool->layout;
     struct location at = op_locate(op, layout_free_map_address(layout, block->number), 0);
     uint64_t *words = (uint64_t *)buffer->bytes;
     op_batch_init(op);
     dm_batch_read(&op->batch, at.node, at.offset, words, layout->map_bytes);
     enum dm_status status = op_execute(op);
-    op_batch_init(op);
-    for (uint32_t i = 0; i < layout->map_bytes / 8 && status == DM_OK; i++) {
-        if (words[i] == 0) {
-            continue;
-        }
-        dm_batch_faa(&op->batch, at.node, at.offset + i * 8, 0 - words[i]);
-        collect_word(session, block, i * 64, words[i]);
-        if (dm_batch_room(&op->batch) == 0) {
-            status = op_execute(op);
-            op_batch_init(op);
-        }
-    }
-    return status == DM_OK && op->batch.count > 0 ? op_execute(op) : status;
+    return status != DM_OK ? status : collect_words(op, block, at, words, layout->map_bytes / 8);
 }
 
 enum dm_status block_collect(struct dm_session *session, uint8_t size_class) {

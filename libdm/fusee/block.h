@@ -11,6 +11,9 @@ struct block_census {
     bool found;             /* is there a candidate at all? */
 };
 
+/* Free data blocks that are kept for deletes and expiry: the pool's share, but one for each client at work. */
+uint64_t block_reserve(const struct dm_session *session);
+
 /* Reads all block tables. Chooses an orphan of the class, else a free block, beginning at a region that moves on. */
 enum dm_status block_count(struct dm_session *session, uint8_t size_class, struct block_census *out);
 

@@ -76,13 +76,18 @@ static uint64_t epoch_oldest(const struct dm_session *session, uint64_t newest) 
     return oldest;
 }
 
-static bool all_announced(const uint64_t *announced, uint32_t clients, uint64_t epoch) {
+struct census {
+    uint32_t active; /* clients that are not idle */
+    bool behind;     /* one of them has operations from before this epoch */
+};
+
+static struct census count_announced(const uint64_t *announced, uint32_t clients, uint64_t epoch) {
+    struct census census = {0};
     for (uint32_t i = 0; i < clients; i++) {
-        if (announced[i] != 0 && announced[i] - 1 < epoch) {
-            return false;
-        }
+        census.active += announced[i] != 0;
+        census.behind |= announced[i] != 0 && announced[i] - 1 < epoch;
     }
-    return true;
+    return census;
 }
 
 enum dm_status epoch_tick(struct dm_session *session) {
@@ -106,19 +111,20 @@ enum dm_status epoch_tick(struct dm_session *session) {
     uint64_t epoch = line->epoch;
     uint64_t pressure = line->pressure;
     uint64_t published = announced[session->client];
-    bool may_advance = all_announced(announced, layout->super.clients, epoch);
+    struct census census = count_announced(announced, layout->super.clients, epoch);
     buffer_give(&session->buffers, buffer);
 
     session->now_ns = pool_clock_ns(session->pool);
     limbo_seal(&session->limbo, freed_before, epoch, session->now_ns);
     session->epoch = epoch;
+    session->clients_active = census.active;
     allocator_note_pressure(session, pressure);
     uint64_t mine = epoch_oldest(session, epoch);
     if (session->announced && published != mine + 1) {
         uint64_t now;
         status = epoch_write_announce(session, mine + 1, &now);
     }
-    if (status == DM_OK && may_advance) {
+    if (status == DM_OK && !census.behind) {
         dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
         dm_batch_cas(&batch, EPOCH_NODE, layout->epoch_offset, epoch, epoch + 1);
         status = epoch_execute(session, &batch);

@@ -107,6 +107,9 @@ static void open_coroutine(void *argument) {
     }
     struct block_census census;
     if (opening->status == DM_OK) {
+        opening->status = epoch_tick(session); /* how many clients are at work? */
+    }
+    if (opening->status == DM_OK) {
         opening->status = block_count(session, 0, &census);
     }
     opening->ended = true;

@@ -49,6 +49,7 @@ struct dm_session {
     uint64_t client_nonce;
     uint64_t epoch;                 /* as last read */
     uint64_t pressure_seen;         /* last value of the pressure word */
+    uint32_t clients_active;        /* that announced themselves at the last tick */
     bool announced;                 /* our announce word is not "idle" */
     uint32_t in_flight[EPOCH_RING]; /* operations by the epoch in which they began */
     uint32_t in_flight_total;
