@@ -45,6 +45,9 @@ static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t 
 }
 
 enum dm_status epoch_announce(struct dm_session *session) {
+    while (session->retiring) { /* batches are ordered only when one is waited for */
+        dm_coro_sleep(session->sched, 0);
+    }
     session->now_ns = pool_clock_ns(session->pool);
     uint64_t epoch;
     enum dm_status status = epoch_write_announce(session, session->epoch + 1, &epoch);
@@ -58,10 +61,13 @@ enum dm_status epoch_announce(struct dm_session *session) {
 }
 
 enum dm_status epoch_retire(struct dm_session *session) {
-    /* First the flag: an operation that begins while the WRITE is under way announces itself behind it. */
+    /* First the flags: an operation that begins while the WRITE is under way announces itself behind it. */
     session->announced = false;
+    session->retiring = true;
     uint64_t epoch;
-    return epoch_write_announce(session, 0, &epoch);
+    enum dm_status status = epoch_write_announce(session, 0, &epoch);
+    session->retiring = false;
+    return status;
 }
 
 /* Oldest epoch in which an operation in flight began. They lie in the last EPOCH_RING - 1 epochs, because the epoch

@@ -371,6 +371,9 @@ enum dm_status pool_attach(struct dm_pool *pool, struct dm_endpoint *endpoint, c
     void *memory = pool->fabric->ops->endpoint_memory(endpoint, DM_NODES_MAX * sizeof(struct superblock) + CHUNK_BYTES);
     if (join == NULL || memory == NULL) {
         snprintf(error, error_bytes, "no memory for joining the pool");
+        if (join != NULL) {
+            pool->env->release(pool->env->context, join);
+        }
         return DM_BUSY;
     }
     *join = (struct joining){.pool = pool, .endpoint = endpoint, .config = config, .chunk = memory};

@@ -154,6 +154,17 @@ bool layout_choose(struct layout *layout, const struct dm_pool_config *wish, uin
     return true;
 }
 
+/* Do the figures agree with each other? (layout_choose makes only such.) */
+static bool layout_fits(const struct layout *layout) {
+    const struct superblock *super = &layout->super;
+    if (layout->regions_offset > super->node_bytes || layout->system_blocks + 2 > layout->blocks_per_region) {
+        return false;
+    }
+    uint64_t frames = (super->node_bytes - layout->regions_offset) >> layout->region_shift;
+    return (uint64_t)super->regions * super->replicas <= frames * super->nodes &&
+           super->subtables <= UINT64_C(1) << super->directory_depth;
+}
+
 bool layout_from_superblock(struct layout *layout, const struct superblock *super, char *error, size_t error_bytes) {
     memset(layout, 0, sizeof *layout);
     if (super->magic != LAYOUT_MAGIC) {
@@ -168,7 +179,9 @@ bool layout_from_superblock(struct layout *layout, const struct superblock *supe
         return false;
     }
     bool sane = super->crc == superblock_crc(super) && is_power_of_two(super->region_bytes) &&
-                is_power_of_two(super->block_bytes) && super->block_bytes <= super->region_bytes / 4 &&
+                super->region_bytes >= REGION_BYTES_MIN && super->region_bytes <= REGION_BYTES_MAX &&
+                is_power_of_two(super->block_bytes) && super->block_bytes >= BLOCK_BYTES_MIN &&
+                super->block_bytes <= super->region_bytes / 4 &&
                 super->region_bytes / super->block_bytes <= BLOCKS_PER_REGION_MAX && super->nodes >= 1 &&
                 super->nodes <= DM_NODES_MAX && super->replicas >= 1 && super->replicas <= super->nodes &&
                 super->replicas <= LAYOUT_REPLICAS_MAX && super->regions >= 1 && super->regions <= LAYOUT_REGIONS_MAX &&
@@ -182,6 +195,12 @@ bool layout_from_superblock(struct layout *layout, const struct superblock *supe
     }
     layout->super = *super;
     layout_derive(layout);
+    if (!layout_fits(layout)) {
+        snprintf(error, error_bytes,
+                 "its superblock describes a pool that does not fit into its memory: restart the "
+                 "memory nodes to begin with an empty pool");
+        return false;
+    }
     return true;
 }
 

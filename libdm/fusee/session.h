@@ -51,6 +51,7 @@ struct dm_session {
     uint64_t pressure_seen;         /* last value of the pressure word */
     uint32_t clients_active;        /* that announced themselves at the last tick */
     bool announced;                 /* our announce word is not "idle" */
+    bool retiring;                  /* "idle" is being written */
     uint32_t in_flight[EPOCH_RING]; /* operations by the epoch in which they began */
     uint32_t in_flight_total;
 
