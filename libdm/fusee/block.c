@@ -42,6 +42,19 @@ static void search_block(struct search *search, uint32_t region, uint32_t index,
     }
 }
 
+/* A maintenance operation with a buffer, or neither. */
+static struct fusee_op *begin_with_buffer(struct dm_session *session, uint32_t bytes, struct buffer **buffer) {
+    *buffer = buffer_take(&session->buffers, bytes);
+    if (*buffer == NULL) {
+        return NULL;
+    }
+    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+    if (op == NULL) {
+        buffer_give(&session->buffers, *buffer);
+    }
+    return op;
+}
+
 uint64_t block_reserve(const struct dm_session *session) {
     uint64_t reserve = layout_reserve_blocks(&session->pool->layout);
     uint64_t most = layout_data_blocks(&session->pool->layout) / 4;
@@ -56,8 +69,8 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
     at_a_time = at_a_time > DM_BATCH_OPS ? DM_BATCH_OPS : at_a_time;
     at_a_time = at_a_time == 0 ? 1 : at_a_time;
     at_a_time = at_a_time > layout->super.regions ? layout->super.regions : at_a_time;
-    struct buffer *buffer = buffer_take(&session->buffers, at_a_time * table_words * 8);
-    struct fusee_op *op = buffer == NULL ? NULL : op_begin(session, DM_KIND_MAINTENANCE);
+    struct buffer *buffer;
+    struct fusee_op *op = begin_with_buffer(session, at_a_time * table_words * 8, &buffer);
     if (op == NULL) {
         return DM_BUSY;
     }
@@ -153,8 +166,8 @@ static enum dm_status collect_block(struct fusee_op *op, const struct block *blo
 
 enum dm_status block_collect(struct dm_session *session, uint8_t size_class) {
     const struct layout *layout = &session->pool->layout;
-    struct buffer *buffer = buffer_take(&session->buffers, layout->map_bytes);
-    struct fusee_op *op = buffer == NULL ? NULL : op_begin(session, DM_KIND_MAINTENANCE);
+    struct buffer *buffer;
+    struct fusee_op *op = begin_with_buffer(session, layout->map_bytes, &buffer);
     if (op == NULL) {
         return DM_BUSY;
     }

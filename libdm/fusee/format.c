@@ -229,6 +229,12 @@ static enum dm_status wait_ready(struct joining *join) {
         if ((state & 0xff) == LAYOUT_READY) {
             return DM_OK;
         }
+        if ((state & 0xff) > LAYOUT_READY) {
+            snprintf(join->error, join->error_bytes,
+                     "memory node 0: its memory holds something that is not a "
+                     "Fusegate pool");
+            return DM_INCOMPATIBLE;
+        }
         bool won = false;
         if (state == LAYOUT_BLANK) {
             status = all_blank(join);
