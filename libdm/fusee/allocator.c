@@ -177,6 +177,16 @@ static enum dm_status refill_alone(struct dm_session *session, uint8_t size_clas
     return status;
 }
 
+/* A delete would rather waste a large object than fail. */
+static bool take_larger(struct dm_session *session, uint8_t size_class, struct slab_object *out) {
+    for (uint8_t c = size_class + 1; c <= session->pool->class_max; c++) {
+        if (try_take(session, c, true, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
                                   bool *waited) {
     struct dm_session *session = op->session;
@@ -188,7 +198,8 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool 
     uint64_t deadline_ns = session->now_ns + (essential ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
     for (bool pressed = false;;) {
         enum dm_status status = refill_alone(session, size_class, essential, &pressed);
-        if (try_take(session, size_class, essential, out)) {
+        if (try_take(session, size_class, essential, out) ||
+            (status == DM_NO_MEMORY && essential && take_larger(session, size_class, out))) {
             return DM_OK;
         }
         if (status == DM_OK) {
@@ -222,12 +233,12 @@ enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, bool esse
             return status != DM_OK ? status : entered;
         }
     }
-    struct slab_class *class = &session->slab.classes[size_class];
+    struct slab_class *class = &session->slab.classes[out->size_class];
     if (class->head_written) {
         return DM_OK;
     }
     class->head_written = true;
-    return write_log_head(session, size_class, out->address);
+    return write_log_head(session, out->size_class, out->address);
 }
 
 void allocator_give_back(struct dm_session *session, const struct slab_object *object) {

@@ -15,7 +15,8 @@
 
 #include "fusee/session.h"
 
-/* An object of this class. `essential`: may take from the reserve. DM_NO_MEMORY: the pool is full.
+/* An object of this class. `essential`: may take from the reserve, and gets a larger one if need be (out->size_class).
+ * DM_NO_MEMORY: the pool is full.
  * *waited: op has left its epoch and entered another, and must begin again with what it reads. */
 enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
                               bool *waited);

@@ -117,7 +117,6 @@ struct fusee_op {
     uint32_t foreign_word_count;
 
     struct slab_object spare; /* write.c: taken for an attempt that had to begin again; address 0 = none */
-    uint8_t spare_class;
 
     uint64_t slot_word;
     uint64_t buckets[LAYOUT_REPLICAS_MAX][2][INDEX_COMBINED_SLOTS]; /* the primary's, then the backups' */

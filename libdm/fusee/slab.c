@@ -154,6 +154,7 @@ bool slab_take(struct slab *slab, uint8_t size_class, uint64_t now_ns, struct sl
         .address = class->reserved,
         .next = next,
         .tag = slab_tag(slab_block_of(slab, class->reserved), now_ns),
+        .size_class = size_class,
     };
     class->reserved = next;
     return true;

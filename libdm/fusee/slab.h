@@ -62,6 +62,7 @@ struct slab_object {
     uint64_t address;
     uint64_t next; /* what the log entry must name */
     uint8_t tag;
+    uint8_t size_class;
 };
 
 /* Takes an object; false when the class has none to hand out and one to reserve behind it: add a block. */

@@ -100,7 +100,7 @@ static void drop_spare(struct fusee_op *op) {
 /* Memory for the attempt's object. If it had to be waited for, it is kept for the next attempt: ATTEMPT_AGAIN. */
 static enum dm_status take_place(struct fusee_op *op, struct attempt *attempt, uint8_t size_class,
                                  struct slab_object *out) {
-    if (op->spare.address != 0 && op->spare_class == size_class) {
+    if (op->spare.address != 0 && op->spare.size_class >= size_class) {
         *out = op->spare;
         op->spare.address = 0;
         return DM_OK;
@@ -111,7 +111,6 @@ static enum dm_status take_place(struct fusee_op *op, struct attempt *attempt, u
     enum dm_status status = allocator_take(op, size_class, essential, out, &waited);
     if (status == DM_OK && waited) {
         op->spare = *out;
-        op->spare_class = size_class;
         attempt->end = ATTEMPT_AGAIN;
     }
     return status;
@@ -143,11 +142,11 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
         .kind = is_delete        ? WORD_TOMBSTONE
                 : attempt->blind ? WORD_LIVE_BLIND
                                  : WORD_LIVE_RMW,
-        .size_class = size_class,
+        .size_class = place.size_class,
         .tag = place.tag,
         .address = place.address,
     });
-    *object = buffer_take(&session->buffers, sizeclass_bytes(size_class));
+    *object = buffer_take(&session->buffers, sizeclass_bytes(place.size_class));
     if (*object == NULL) {
         allocator_free(session, attempt->v_new);
         return DM_BUSY;
