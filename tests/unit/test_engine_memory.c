@@ -404,6 +404,38 @@ static void in_need_sessions_give_up_blocks_that_they_hardly_use(void **state) {
     }
 }
 
+/* The object that the log names as the next one stays ours, also when its block is largely free and not the first. */
+static void a_block_with_the_reserved_object_is_not_given_up(void **state) {
+    (void)state;
+    struct world *world = open_sized(1, 2, 4);
+    const struct slab_class *class = &world->session[0]->slab.classes[0];
+    for (uint32_t i = 0; i < 255; i++) { /* two blocks of 128; the last object of the second is the reserved one */
+        assert_int_equal(put_numbered(world, 0, "k", i, 10), DM_OK);
+        if (i == 199) {
+            for (uint32_t k = 0; k < 40; k++) { /* so that the first has something to give again */
+                assert_int_equal(delete_numbered(world, 0, "k", k), DM_OK);
+            }
+            world_poll(world, 300 * MS);
+        }
+    }
+    for (uint32_t k = 128; k < 188; k++) {
+        assert_int_equal(delete_numbered(world, 0, "k", k), DM_OK);
+    }
+    world_poll(world, 300 * MS);
+    const struct block *block = slab_block_of(&world->session[0]->slab, class->reserved);
+    assert_true(block->listed && block != class->partial && block->free >= block->objects / 4);
+    fill(world, 1, "l", 1000);
+    world_poll(world, 1500 * MS);
+    for (uint32_t i = 0; i < 50; i++) {
+        assert_int_equal(put_essential(world, 0, "n", i), DM_OK);
+    }
+    for (uint32_t i = 188; i < 255; i++) {
+        assert_int_equal(get_numbered(world, 0, "k", i, 10), DM_OK);
+    }
+    check_at_rest(world);
+    world_close(world);
+}
+
 /* While the free objects of a block are being marked for its next owner, nobody here may take one of them. */
 static void a_block_that_is_given_up_is_not_used_meanwhile(void **state) {
     (void)state;
@@ -498,6 +530,7 @@ int main(void) {
         cmocka_unit_test(blocks_of_a_closed_session_are_adopted),
         cmocka_unit_test(sessions_come_and_go_and_no_block_stays_behind),
         cmocka_unit_test(in_need_sessions_give_up_blocks_that_they_hardly_use),
+        cmocka_unit_test(a_block_with_the_reserved_object_is_not_given_up),
         cmocka_unit_test(a_block_that_is_given_up_is_not_used_meanwhile),
         cmocka_unit_test(a_process_without_memory_gets_an_error_and_loses_nothing),
     };
