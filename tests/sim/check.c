@@ -1,0 +1,341 @@
+/* check.c: see check.h. */
+#include "check.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "assert.h"
+#include "fusee/object.h"
+#include "fusee/session.h"
+#include "fusee/word.h"
+
+#define UNIT_BYTES 64u
+
+/* What an object is; each is one of these and no two. */
+enum use {
+    USE_NONE = 0,
+    USE_REFERENCED, /* a slot names it */
+    USE_FREE,       /* in the bitmap of its block's owner */
+    USE_RESERVED,   /* the one that the owner hands out next */
+    USE_LIMBO,      /* waits for its grace period */
+    USE_FOREIGN,    /* freed by a client that does not own its block, to be marked in the free map */
+    USE_MARKED,     /* marked in the free map */
+};
+static const char *const use_names[] = {"nothing",  "referenced",        "free",       "reserved",
+                                        "in limbo", "to be marked free", "marked free"};
+
+struct pool_view {
+    struct world *world;
+    const struct layout *layout;
+    bool strict;   /* nothing went wrong in this run */
+    bool closed;   /* no session is open any more */
+    uint8_t *uses; /* by unit of 64 bytes */
+};
+
+static const struct dm_pool *any_pool(const struct world *world) {
+    for (uint32_t i = 0; i < world->plan.gateways; i++) {
+        if (world->gateways[i].pool != NULL) {
+            return world->gateways[i].pool;
+        }
+    }
+    return NULL;
+}
+
+static uint8_t *at_address(const struct world *world, const struct layout *layout, uint64_t address, uint32_t replica) {
+    struct location at = layout_locate(layout, address, replica);
+    return world->fabric.memory[at.node] + at.offset;
+}
+
+static uint64_t word_at(const struct world *world, const struct layout *layout, uint64_t address, uint32_t replica) {
+    uint64_t word;
+    memcpy(&word, at_address(world, layout, address, replica), sizeof word);
+    return word;
+}
+
+/* ---- Objects ---------------------------------------------------------------------------------------------------- */
+
+/* The object behind a live word, whole on every replica. */
+static const struct object_header *check_object(struct world *world, const struct dm_pool *pool, uint64_t word) {
+    const struct layout *layout = &pool->layout;
+    uint32_t bytes = word_class(word) > pool->class_max ? 0 : sizeclass_bytes(word_class(word));
+    if (bytes == 0 || !layout_is_object(layout, word_address(word), bytes)) {
+        world_fail(world, "the word %016" PRIx64 " names no object", word);
+    }
+    for (uint32_t j = 0; j < layout->super.replicas; j++) {
+        if (!object_whole(at_address(world, layout, word_address(word), j), bytes, word)) {
+            world_fail(world, "the object of %016" PRIx64 " is not whole on replica %u", word, j);
+        }
+    }
+    return object_header(at_address(world, layout, word_address(word), 0));
+}
+
+/* Is `slot` one of the key's? */
+static bool slot_fits(uint64_t hash, uint16_t slot) {
+    struct index_place place = index_place(hash);
+    for (uint32_t b = 0; b < 2; b++) {
+        if (slot >= place.first_slot[b] && slot < place.first_slot[b] + INDEX_COMBINED_SLOTS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Another slot of the primary that shows the same key alive. */
+static void check_alone(struct world *world, const struct dm_pool *pool, uint16_t own, uint64_t hash) {
+    const struct layout *layout = &pool->layout;
+    struct index_place place = index_place(hash);
+    for (uint32_t i = 0; i < INDEX_COMBINED_SLOTS * 2; i++) {
+        uint16_t slot = (uint16_t)(place.first_slot[i / INDEX_COMBINED_SLOTS] + i % INDEX_COMBINED_SLOTS);
+        uint64_t word = word_at(world, layout, pool->subtables[0] + index_slot_offset(slot), 0);
+        if (slot == own || !word_is_live(word) || word_fingerprint(word) != index_fingerprint(hash)) {
+            continue;
+        }
+        if (object_header(at_address(world, layout, word_address(word), 0))->hash == hash) {
+            world_fail(world, "two live slots of one key: %u and %u", own, slot);
+        }
+    }
+}
+
+static void check_live(struct world *world, const struct dm_pool *pool, uint16_t slot, uint64_t word) {
+    const struct object_header *header = check_object(world, pool, word);
+    if (index_fingerprint(header->hash) != word_fingerprint(word) || !slot_fits(header->hash, slot) ||
+        header->slot != pool->subtables[0] + index_slot_offset(slot)) {
+        world_fail(world, "slot %u holds an object that belongs elsewhere", slot);
+    }
+    check_alone(world, pool, slot, header->hash);
+}
+
+/* ---- Every CAS -------------------------------------------------------------------------------------------------- */
+
+/* Global address of a place in a node, and which replica of it that is; false outside of the regions. */
+static bool address_of(const struct layout *layout, const struct dm_op *op, uint64_t *address, uint32_t *replica) {
+    if (op->remote < layout->regions_offset) {
+        return false;
+    }
+    uint64_t offset = op->remote - layout->regions_offset;
+    uint32_t frame = (uint32_t)(offset >> layout->region_shift);
+    for (uint32_t i = 0; i < layout->super.regions * layout->super.replicas; i++) {
+        if (layout->map[i].node == op->node && layout->map[i].frame == frame) {
+            *replica = i % layout->super.replicas;
+            *address = ((uint64_t)(i / layout->super.replicas) << layout->region_shift) +
+                       (offset & (layout->super.region_bytes - 1));
+            return true;
+        }
+    }
+    return false;
+}
+
+void check_swap(struct world *world, const struct dm_op *op) {
+    const struct dm_pool *pool = any_pool(world);
+    uint64_t address;
+    uint32_t replica;
+    if (pool == NULL || !address_of(&pool->layout, op, &address, &replica) || replica != 0) {
+        return;
+    }
+    const struct layout *layout = &pool->layout;
+    if ((address & (layout->super.region_bytes - 1)) < layout->free_maps_offset) {
+        enum block_state from = block_word_state(op->compare);
+        enum block_state to = block_word_state(op->operand);
+        world->rare[RARE_BLOCK_ADOPTED] += from == BLOCK_ORPHAN && to == BLOCK_OWNED;
+        world->rare[RARE_BLOCK_RETURNED] += from == BLOCK_OWNED && to == BLOCK_FREE;
+        return;
+    }
+    uint64_t offset = address - pool->subtables[0];
+    if (offset < INDEX_SUBTABLE_BYTES && offset >= INDEX_CONTROL_BYTES && word_is_live(op->operand)) {
+        check_live(world, pool, (uint16_t)((offset - INDEX_CONTROL_BYTES) / sizeof(uint64_t)), op->operand);
+    }
+}
+
+/* ---- At rest ---------------------------------------------------------------------------------------------------- */
+
+static void claim(struct pool_view *view, uint64_t address, enum use use) {
+    uint8_t *was = &view->uses[address / UNIT_BYTES];
+    if (*was != USE_NONE) {
+        world_fail(view->world, "the object at %" PRIx64 " is %s and %s", address, use_names[*was], use_names[use]);
+    }
+    *was = (uint8_t)use;
+}
+
+static void check_slots(struct pool_view *view, const struct dm_pool *pool) {
+    struct world *world = view->world;
+    for (uint16_t slot = 0; slot < INDEX_SLOTS; slot++) {
+        uint64_t address = pool->subtables[0] + index_slot_offset(slot);
+        uint64_t word = word_at(world, view->layout, address, 0);
+        for (uint32_t j = 1; j < view->layout->super.replicas && view->strict; j++) {
+            uint64_t other = word_at(world, view->layout, address, j);
+            if (other != word) {
+                world_fail(world, "slot %u is %016" PRIx64 " on the primary and %016" PRIx64 " on replica %u", slot,
+                           word, other, j);
+            }
+        }
+        if (word_is_live(word)) {
+            check_live(world, pool, slot, word);
+            claim(view, word_address(word), USE_REFERENCED);
+        } else if (word_kind(word) != WORD_EMPTY && view->strict) {
+            world_fail(world, "slot %u holds %016" PRIx64 " (kind %d) at rest", slot, word, word_kind(word));
+        }
+    }
+}
+
+static void claim_block(struct pool_view *view, const struct block *block) {
+    uint32_t bytes = sizeclass_bytes(block->size_class);
+    uint32_t free = 0;
+    for (uint32_t i = 0; i < block->objects; i++) {
+        if ((block->bitmap[i / 64] >> (i % 64) & 1) != 0) {
+            claim(view, (block->number << view->layout->block_shift) + (uint64_t)i * bytes, USE_FREE);
+            free++;
+        }
+    }
+    if (free != block->free) {
+        world_fail(view->world, "block %" PRIu64 " counts %u free objects and has %u", block->number, block->free,
+                   free);
+    }
+}
+
+static void claim_session(struct pool_view *view, const struct dm_session *session) {
+    for (uint64_t i = 0; i < layout_blocks(view->layout); i++) {
+        const struct block *block = session->slab.blocks[i];
+        if (block == NULL) {
+            continue;
+        }
+        uint64_t word = word_at(view->world, view->layout, layout_block_word_address(view->layout, i), 0);
+        if (block->word != word) {
+            world_fail(view->world,
+                       "client %u takes block %" PRIu64 " for its own as %" PRIx64 ", the table says %" PRIx64,
+                       session->client, i, block->word, word);
+        }
+        claim_block(view, block);
+    }
+    for (uint32_t c = 0; c < SIZECLASS_COUNT; c++) {
+        if (session->slab.classes[c].reserved != 0) {
+            claim(view, session->slab.classes[c].reserved, USE_RESERVED);
+        }
+    }
+    for (uint64_t i = session->limbo.head; i != session->limbo.tail; i++) {
+        claim(view, session->limbo.ring[i & (session->limbo.capacity - 1)], USE_LIMBO);
+    }
+    for (uint32_t i = 0; i < session->foreign_count; i++) {
+        claim(view, session->foreign[i], USE_FOREIGN);
+    }
+}
+
+static void claim_marked(struct pool_view *view, uint64_t number) {
+    const struct layout *layout = view->layout;
+    uint64_t map = layout_free_map_address(layout, number);
+    for (uint32_t bit = 0; bit < layout->map_bytes * 8; bit++) {
+        uint64_t word = word_at(view->world, layout, map + bit / 64 * 8, 0);
+        if ((word >> (bit % 64) & 1) != 0) {
+            /* The bit's unit lies in the first 128 bytes of the object. */
+            uint64_t start = (number << layout->block_shift) + (uint64_t)bit * SIZECLASS_BYTES_MIN;
+            uint32_t bytes = sizeclass_bytes(
+                block_word_class(word_at(view->world, layout, layout_block_word_address(layout, number), 0)));
+            uint64_t offset = start & (layout->super.block_bytes - 1);
+            claim(view, start - offset + (offset + bytes - 1) / bytes * bytes, USE_MARKED);
+        }
+    }
+}
+
+static bool is_owner_here(const struct world *world, uint64_t number, uint64_t word) {
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        const struct dm_session *session = world->clients[i].session;
+        if (session != NULL && session->client == block_word_client(word)) {
+            return session->slab.blocks[number] != NULL && session->slab.blocks[number]->word == word;
+        }
+    }
+    return false;
+}
+
+/* Everything in an owned or orphaned block is exactly one thing, everything in a free one nothing. */
+static void check_block(struct pool_view *view, uint64_t number, uint64_t word) {
+    struct world *world = view->world;
+    enum block_state state = block_word_state(word);
+    if (state == BLOCK_SYSTEM) {
+        return;
+    }
+    if (state == BLOCK_OWNED && (view->closed || !is_owner_here(world, number, word))) {
+        world_fail(world, "block %" PRIu64 " belongs to client %u, who does not know it", number,
+                   block_word_client(word));
+    }
+    uint32_t bytes = state == BLOCK_FREE ? UNIT_BYTES : sizeclass_bytes(block_word_class(word));
+    for (uint64_t offset = 0; offset + bytes <= view->layout->super.block_bytes; offset += bytes) {
+        uint64_t address = (number << view->layout->block_shift) + offset;
+        enum use use = view->uses[address / UNIT_BYTES];
+        if (state == BLOCK_FREE && use != USE_NONE) {
+            world_fail(world, "block %" PRIu64 " is free, but %" PRIx64 " in it is %s", number, address,
+                       use_names[use]);
+        }
+        if (state != BLOCK_FREE && use == USE_NONE && world->plan.refuse_permyriad == 0) {
+            world_fail(world, "the object at %" PRIx64 " is lost: neither free nor in use", address);
+        }
+    }
+}
+
+static void check_blocks(struct pool_view *view) {
+    for (uint64_t number = 0; number < layout_blocks(view->layout); number++) {
+        uint64_t address = layout_block_word_address(view->layout, number);
+        uint64_t word = word_at(view->world, view->layout, address, 0);
+        for (uint32_t j = 1; j < view->layout->super.replicas; j++) {
+            if (word_at(view->world, view->layout, address, j) != word) {
+                world_fail(view->world, "the replicas of the word of block %" PRIu64 " differ", number);
+            }
+        }
+        check_block(view, number, word);
+    }
+}
+
+/* Objects that a slot of the primary names must not lie where some session could hand them out. */
+static void check_unused(struct pool_view *view) {
+    for (uint32_t i = 0; i < view->world->plan.clients; i++) {
+        const struct client *client = &view->world->clients[i];
+        if (client->session != NULL && client->state != CLIENT_DEAD) {
+            for (uint64_t b = 0; b < layout_blocks(view->layout); b++) {
+                if (client->session->slab.blocks[b] != NULL) {
+                    claim_block(view, client->session->slab.blocks[b]);
+                }
+            }
+        }
+    }
+}
+
+static void check_records(struct pool_view *view) {
+    const struct layout *layout = view->layout;
+    for (uint32_t i = 0; i < layout->super.clients; i++) {
+        const uint8_t *memory = view->world->fabric.memory[0];
+        const uint64_t *owner = (const uint64_t *)(memory + layout->clients_offset + (uint64_t)i * LAYOUT_CLIENT_BYTES);
+        const uint64_t *announced = (const uint64_t *)(memory + layout->announce_offset) + i;
+        if (*owner != 0 || *announced != 0) {
+            world_fail(view->world, "client record %u is not free after all have left", i);
+        }
+    }
+}
+
+void check_pool(struct world *world) {
+    const struct dm_pool *pool = any_pool(world);
+    struct pool_view view = {.world = world, .layout = &pool->layout, .strict = !plan_is_harsh(&world->plan)};
+    uint64_t bytes = (uint64_t)pool->layout.super.regions << pool->layout.region_shift;
+    view.uses = calloc(bytes / UNIT_BYTES, 1);
+    dm_assert(view.uses != NULL);
+    view.closed = true;
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        view.closed &= world->clients[i].session == NULL;
+    }
+    check_slots(&view, pool);
+    if (view.strict) {
+        for (uint32_t i = 0; i < world->plan.clients; i++) {
+            if (world->clients[i].session != NULL) {
+                claim_session(&view, world->clients[i].session);
+            }
+        }
+        for (uint64_t number = 0; number < layout_blocks(view.layout); number++) {
+            claim_marked(&view, number);
+        }
+        check_blocks(&view);
+    } else {
+        check_unused(&view);
+    }
+    if (view.closed) {
+        check_records(&view);
+    }
+    free(view.uses);
+}

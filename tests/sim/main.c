@@ -1,0 +1,318 @@
+/* main.c: the simulator's program: the real engine on the sim fabric, one seed after the other.
+ *
+ *   sim SEED [--trace]                          one seed, with its plan and its hash
+ *   sim --seeds N [--from S] [--jobs J] [--keep-going]
+ *   sim --self-test                             the checkers against each other and against known histories
+ *
+ * Seeds run in J processes; one that finds a fault dies of it, so that a broken invariant anywhere is one failed seed.
+ * Prints a table of rare branches; one that many seeds never reached is a failure. The last line counts seeds.
+ */
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fusee/session.h"
+#include "self_test.h"
+#include "workload.h"
+
+#define S UINT64_C(1000000000)
+#define DRAIN_MAX_NS (100 * S)
+#define DRAIN_HARSH_NS (S / 5)
+#define ACKNOWLEDGED_MIN 1000
+#define SEEDS_FOR_TABLE 500 /* so many must reach every rare branch */
+#define VOID_PERCENT_MAX 3
+#define SEED_SECONDS_MAX 60
+#define JOBS_MAX 16
+
+struct outcome {
+    uint64_t hash, events, operations, virtual_ns;
+    uint32_t too_hard;
+    bool is_void;
+    uint64_t rare[RARE_COUNT];
+};
+
+/* ---- One seed --------------------------------------------------------------------------------------------------- */
+
+static bool is_quiet(struct world *world) {
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        const struct client *client = &world->clients[i];
+        if (!world_is_here(client)) {
+            continue;
+        }
+        const struct dm_session *session = client->session;
+        if (session->job_count != 0 || session->jobs_running || session->maintaining || session->in_flight_total != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_are_here(struct world *world) {
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        if (world->clients[i].state == CLIENT_AWAY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void must_end(struct world *world, bool (*done)(struct world *), const char *what) {
+    world_run(world, world->fabric.now_ns + DRAIN_MAX_NS, done);
+    if (!done(world)) {
+        world_fail(world, "%s", what);
+    }
+}
+
+/* Faults have stopped: everything must end. */
+static void run_liveness(struct world *world) {
+    bool harsh = plan_is_harsh(&world->plan);
+    world_phase(world, PHASE_DRAIN);
+    if (harsh) {
+        world_run(world, world->fabric.now_ns + DRAIN_HARSH_NS, workload_has_ended);
+    } else {
+        must_end(world, all_are_here, "a client does not come back");
+        must_end(world, workload_has_ended, "an operation does not end although all faults have");
+    }
+    world_phase(world, PHASE_VERIFY);
+    workload_verify(world);
+    if (harsh) {
+        world_run(world, world->fabric.now_ns + DRAIN_HARSH_NS, workload_has_ended);
+        return;
+    }
+    must_end(world, workload_has_ended, "a GET does not end");
+    world_phase(world, PHASE_QUIET);
+    must_end(world, is_quiet, "background work does not end");
+}
+
+static void run_to_close(struct world *world) {
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        world_leave(world, &world->clients[i]);
+    }
+    check_pool(world);
+    workload_close(world);
+    world_close(world);
+}
+
+static void run_seed(uint64_t seed, bool trace, struct outcome *outcome) {
+    static struct world world;
+    struct plan plan;
+    plan_draw(&plan, seed);
+    if (trace) {
+        plan_print(&plan);
+    }
+    world_open(&world, &plan, trace);
+    world_run(&world, UINT64_MAX, workload_is_enough);
+    run_liveness(&world);
+    check_pool(&world);
+    memset(outcome, 0, sizeof *outcome);
+    outcome->operations = world.acknowledged;
+    outcome->is_void = world.acknowledged < ACKNOWLEDGED_MIN;
+    outcome->too_hard = workload_check(&world);
+    outcome->events = world.fabric.events;
+    outcome->virtual_ns = world.fabric.now_ns;
+    outcome->hash = world.fabric.hash;
+    world.rare[RARE_CHAIN_BROKEN] += world.fabric.broken_chains;
+    world.rare[RARE_READ_TORN] += world.fabric.torn_reads;
+    if (!plan_is_harsh(&plan)) {
+        run_to_close(&world);
+    }
+    memcpy(outcome->rare, world.rare, sizeof outcome->rare);
+}
+
+/* ---- Many seeds ------------------------------------------------------------------------------------------------- */
+
+struct sum {
+    uint64_t seeds, voids, too_hard, operations, events, hash;
+    uint64_t rare[RARE_COUNT];
+    uint64_t current; /* seed under way, for when the process dies of it */
+    uint64_t next;    /* first seed not begun */
+    bool stop;
+};
+
+static void sum_add(struct sum *sum, const struct outcome *outcome) {
+    sum->seeds++;
+    sum->voids += outcome->is_void;
+    sum->too_hard += outcome->too_hard;
+    sum->operations += outcome->operations;
+    sum->events += outcome->events;
+    sum->hash ^= outcome->hash;
+    for (uint32_t i = 0; i < RARE_COUNT; i++) {
+        sum->rare[i] += outcome->rare[i];
+    }
+}
+
+/* A harsh run leaves coroutines that never end: in a process of its own, whose memory goes with it. */
+static void run_in_sum(uint64_t seed, struct sum *sum) {
+    struct plan plan;
+    struct outcome outcome;
+    plan_draw(&plan, seed);
+    sum->current = seed;
+    if (!plan_is_harsh(&plan)) {
+        run_seed(seed, false, &outcome);
+        sum_add(sum, &outcome);
+        return;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(SEED_SECONDS_MAX);
+        run_seed(seed, false, &outcome);
+        sum_add(sum, &outcome);
+        fflush(stdout);
+        _Exit(0);
+    }
+    int status;
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+        _Exit(1);
+    }
+}
+
+struct crew {
+    uint64_t first, last, step;
+    pid_t process;
+};
+
+static pid_t crew_start(struct crew *crew, struct sum *sum) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child != 0) {
+        return child;
+    }
+    for (uint64_t seed = sum->next; seed <= crew->last && !sum->stop; seed += crew->step) {
+        alarm(SEED_SECONDS_MAX);
+        sum->next = seed + crew->step;
+        run_in_sum(seed, sum);
+    }
+    _Exit(0);
+}
+
+static bool print_table(const struct sum *total) {
+    bool good = true;
+    printf("%" PRIu64 " operations acknowledged, %" PRIu64 " events; seeds void: %" PRIu64
+           ", histories too hard: %" PRIu64 ", hash %016" PRIx64 "\n",
+           total->operations, total->events, total->voids, total->too_hard, total->hash);
+    for (uint32_t i = 0; i < RARE_COUNT; i++) {
+        bool missing = total->rare[i] == 0 && total->seeds >= SEEDS_FOR_TABLE && i != RARE_OBJECT_UNREADABLE;
+        printf("  %-38s %10" PRIu64 "%s\n", rare_names[i], total->rare[i], missing ? "   NEVER REACHED" : "");
+        good &= !missing;
+    }
+    if (total->voids * 100 > total->seeds * VOID_PERCENT_MAX) {
+        printf("too many seeds with fewer than %d acknowledged operations\n", ACKNOWLEDGED_MIN);
+        good = false;
+    }
+    return good;
+}
+
+static int run_many(uint64_t from, uint64_t seeds, uint32_t jobs, bool keep_going) {
+    struct sum *sums = mmap(NULL, JOBS_MAX * sizeof *sums, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct crew crew[JOBS_MAX];
+    uint64_t failed = 0;
+    if (sums == MAP_FAILED) {
+        return 2;
+    }
+    for (uint32_t j = 0; j < jobs; j++) {
+        crew[j] = (struct crew){from + j, from + seeds - 1, jobs, 0};
+        sums[j].next = crew[j].first;
+        crew[j].process = crew_start(&crew[j], &sums[j]);
+    }
+    for (uint32_t alive = jobs; alive > 0;) {
+        int status;
+        pid_t ended = wait(&status);
+        for (uint32_t j = 0; j < jobs; j++) {
+            if (crew[j].process != ended) {
+                continue;
+            }
+            alive--;
+            if (status == 0) {
+                continue;
+            }
+            failed++;
+            printf("seed %" PRIu64 " failed%s: build/sim %" PRIu64 " --trace\n", sums[j].current,
+                   WIFSIGNALED(status) ? " (killed by a signal: broken invariant, or no end)" : "", sums[j].current);
+            for (uint32_t k = 0; k < jobs; k++) {
+                sums[k].stop |= !keep_going;
+            }
+            if (keep_going) {
+                crew[j].process = crew_start(&crew[j], &sums[j]);
+                alive++;
+            }
+        }
+    }
+    struct sum total = {0};
+    for (uint32_t j = 0; j < jobs; j++) {
+        struct outcome part = {.hash = sums[j].hash, .operations = sums[j].operations, .events = sums[j].events};
+        memcpy(part.rare, sums[j].rare, sizeof part.rare);
+        sum_add(&total, &part);
+        total.seeds += sums[j].seeds - 1;
+        total.voids += sums[j].voids;
+        total.too_hard += sums[j].too_hard;
+    }
+    bool good = print_table(&total) && failed == 0;
+    printf("%" PRIu64 " passed, %" PRIu64 " failed\n", total.seeds, failed + (!good && failed == 0));
+    return good ? 0 : 1;
+}
+
+static int run_one(uint64_t seed, bool trace) {
+    struct outcome outcome;
+    struct plan plan;
+    plan_draw(&plan, seed);
+    plan_print(&plan);
+    fflush(stdout);
+    run_seed(seed, trace, &outcome);
+    printf("seed %" PRIu64 ": %" PRIu64 " operations, %" PRIu64 " events, %.3f virtual seconds, hash %016" PRIx64
+           "%s\n",
+           seed, outcome.operations, outcome.events, (double)outcome.virtual_ns / (double)S, outcome.hash,
+           outcome.is_void ? ", void" : "");
+    if (outcome.too_hard != 0) {
+        printf("seed %" PRIu64 ": %u histories too hard\n", seed, outcome.too_hard);
+    }
+    return 0;
+}
+
+static int usage(void) {
+    fprintf(stderr,
+            "usage: sim SEED [--trace] | sim --seeds N [--from S] [--jobs J] [--keep-going] | sim --self-test\n");
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    uint64_t from = 1;
+    uint64_t seeds = 0;
+    uint64_t seed = 0;
+    uint32_t jobs = 2;
+    bool keep_going = false;
+    bool trace = false;
+    bool one = false;
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp(argv[i], "--seeds") == 0 && more) {
+            seeds = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--from") == 0 && more) {
+            from = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--jobs") == 0 && more) {
+            jobs = (uint32_t)strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--keep-going") == 0) {
+            keep_going = true;
+        } else if (strcmp(argv[i], "--trace") == 0) {
+            trace = true;
+        } else if (strcmp(argv[i], "--self-test") == 0) {
+            return self_test();
+        } else if (argv[i][0] >= '0' && argv[i][0] <= '9') {
+            seed = strtoull(argv[i], NULL, 10);
+            one = true;
+        } else {
+            return usage();
+        }
+    }
+    if (one) {
+        return run_one(seed, trace);
+    }
+    return seeds == 0 || jobs == 0 || jobs > JOBS_MAX ? usage() : run_many(from, seeds, jobs, keep_going);
+}

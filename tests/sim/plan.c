@@ -1,0 +1,250 @@
+/* plan.c: see plan.h. */
+#include "plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KIB UINT64_C(1024)
+#define US UINT64_C(1000)
+#define MS (US * 1000)
+#define OPERATIONS_WANTED 1200
+#define AT_ONCE_MAX 10 /* operations on one key that the search for an order can cope with */
+
+static uint64_t between(struct prng *prng, uint64_t low, uint64_t high) {
+    return low + prng_below(prng, high - low + 1);
+}
+
+static uint32_t maybe(struct prng *prng, unsigned percent, uint32_t value) {
+    return prng_chance(prng, percent) ? value : 0;
+}
+
+uint64_t plan_stream(struct plan *plan) { return prng_next(&plan->prng); }
+
+static void draw_geometry(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    static const uint8_t replicas[] = {1, 2, 2, 3, 3, 3};
+    plan->replicas = replicas[prng_below(prng, sizeof replicas)];
+    plan->nodes = plan->replicas + (uint32_t)prng_below(prng, 3);
+    plan->clients = (uint32_t)between(prng, 2, PLAN_CLIENTS_MAX);
+    plan->gateways = (uint32_t)between(prng, 1, plan->clients);
+    plan->coroutines = (uint32_t)between(prng, 1, PLAN_COROUTINES_MAX);
+    plan->node_bytes = 1024 * KIB;
+    plan->region_bytes = (64 * KIB) << prng_below(prng, 3);
+    plan->block_bytes = 16 * KIB;
+    if (prng_chance(prng, 30)) { /* hardly more than the reserve */
+        plan->nodes = plan->replicas;
+        plan->region_bytes = 512 * KIB;
+        plan->block_bytes = (16 * KIB) << prng_below(prng, 2);
+    }
+    plan->cache_bytes = prng_chance(prng, 30) ? 128 : 16 * KIB;
+}
+
+/* A client sleeps until tags come round, and wakes up with words that look like those it knew: only epochs help. */
+static void draw_long_sleep(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    plan->long_sleeps = true;
+    plan->keys_kind = KEYS_ANY;
+    plan->keys = plan->hot_keys = (uint32_t)between(prng, 1, 2);
+    plan->nodes = plan->replicas;
+    plan->region_bytes = 512 * KIB;
+    plan->block_bytes = 16 * KIB;
+    plan->clients = (uint32_t)between(prng, 2, 3);
+    plan->gateways = between(prng, 1, 2);
+    plan->coroutines = 1;
+    plan->value_bytes = 1500;
+    plan->value_spread_bytes = 1;
+    plan->think_ns = 400 * MS;
+    plan->pause_permyriad = 2000;
+    plan->pause_ns = 60 * MS;
+    plan->skew_ms = 0;
+    plan->jump_permyriad = 0;
+    plan->refuse_permyriad = 0;
+    plan->churn = false;
+    memset(plan->weight, 0, sizeof plan->weight);
+    plan->weight[WORK_GET] = 5;
+    plan->weight[WORK_INCR] = 30;
+    plan->weight[WORK_GETSET] = 30;
+    plan->weight[WORK_APPEND] = 30;
+}
+
+/* A few keys come and go in few buckets, so that each insert finds another slot; all is torn. */
+static void draw_inserts(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    uint64_t unit = plan->net.latency_ns;
+    plan->keys_kind = KEYS_PACKED;
+    plan->keys = (uint32_t)between(prng, 6, 40);
+    plan->hot_keys = (uint32_t)between(prng, 1, 3);
+    plan->hot_percent = 60;
+    plan->clients = (uint32_t)between(prng, 3, PLAN_CLIENTS_MAX);
+    plan->coroutines = (uint32_t)between(prng, 2, PLAN_COROUTINES_MAX);
+    plan->value_bytes = 24;
+    plan->value_spread_bytes = prng_chance(prng, 50) ? 1 : 200;
+    plan->think_ns = 0;
+    plan->net.tear_permille = 1000;
+    plan->net.gap_ns = unit * between(prng, 1, 20);
+    plan->net.latency_spread_ns = unit * between(prng, 5, 20);
+    memset(plan->weight, 0, sizeof plan->weight);
+    plan->weight[WORK_GET] = 5;
+    plan->weight[WORK_DELETE] = 60;
+    plan->weight[WORK_SET] = 30;
+    plan->weight[WORK_SETNX] = maybe(prng, 50, 20);
+    plan->weight[WORK_GETDEL] = maybe(prng, 50, 10);
+    plan->operations = OPERATIONS_WANTED * 5;
+}
+
+/* More data than the pool holds: deletes must find memory all the same. */
+static void draw_full(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    plan->nodes = plan->replicas;
+    plan->region_bytes = 512 * KIB;
+    plan->block_bytes = 16 * KIB;
+    plan->keys_kind = KEYS_ANY;
+    plan->keys = PLAN_KEYS_MAX;
+    plan->hot_percent = 20;
+    plan->value_bytes = prng_chance(prng, 50) ? 10000 : 5000;
+    plan->value_spread_bytes = 1;
+    memset(plan->weight, 0, sizeof plan->weight);
+    plan->weight[WORK_GET] = 30;
+    plan->weight[WORK_SET] = 40;
+    plan->weight[WORK_DELETE] = (uint32_t)between(prng, 5, 20);
+    plan->weight[WORK_APPEND] = maybe(prng, 50, 10);
+}
+
+/* Two scales of time: microseconds, and milliseconds, in which the grace period is short. */
+static void draw_network(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    struct sim_net *net = &plan->net;
+    bool slow = prng_chance(prng, 50);
+    uint64_t unit = slow ? 200 * US : US;
+    net->latency_ns = unit;
+    net->latency_spread_ns = unit * prng_below(prng, 10);
+    const uint64_t gaps[] = {unit / 10, unit / 10, unit * 3, unit * 20};
+    net->gap_ns = gaps[prng_below(prng, sizeof gaps / sizeof gaps[0])];
+    net->tail_permille = maybe(prng, 40, prng_chance(prng, 50) ? 20 : 150);
+    net->tail_ns = unit * 50;
+    net->tear_permille = maybe(prng, 80, 500);
+    net->late_read_permille = maybe(prng, 60, 300);
+    for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
+        net->factor[n] = prng_chance(prng, 15) ? 5 : 1;
+    }
+    plan->cpu_ns = unit / 5 + 1;
+    plan->think_ns = prng_chance(prng, 50) ? 0 : unit * between(prng, 1, 40);
+    plan->pause_permyriad = maybe(prng, 40, slow ? 20 : 60);
+    plan->pause_ns = slow ? between(prng, 10, 400) * MS : unit * between(prng, 10, 1000);
+    if (prng_chance(prng, 25)) { /* short and often: a few round trips */
+        plan->pause_permyriad = 600;
+        plan->pause_ns = unit * between(prng, 10, 60);
+    }
+}
+
+static void draw_faults(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    plan->churn = prng_chance(prng, 30);
+    plan->skew_ms = prng_chance(prng, 50) ? 0 : (int64_t)between(prng, 1, 50);
+    plan->jump_permyriad = maybe(prng, 20, 5);
+    plan->refuse_permyriad = maybe(prng, 5, 200);
+}
+
+static void draw_keys(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    plan->keys_kind = prng_chance(prng, 15) ? KEYS_PACKED : (enum keys_kind)prng_below(prng, KEYS_PACKED);
+    switch (prng_below(prng, 4)) {
+    case 0:
+        plan->keys = (uint32_t)between(prng, 1, 4);
+        break;
+    case 1:
+        plan->keys = (uint32_t)between(prng, 5, 20);
+        break;
+    default:
+        plan->keys = (uint32_t)between(prng, 10, PLAN_KEYS_MAX);
+        break;
+    }
+    if (plan->keys_kind != KEYS_ANY && plan->keys > 48) {
+        plan->keys = 48;
+    }
+    if (plan->keys_kind == KEYS_PACKED) {
+        plan->keys = (uint32_t)between(prng, 40, 72);
+    }
+    plan->hot_keys = (uint32_t)between(prng, 1, plan->keys < 4 ? plan->keys : 4);
+    plan->hot_percent = prng_chance(prng, 60) ? 70 : 20;
+}
+
+static void draw_work(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    static const uint8_t usual[WORK_COUNT] = {30, 4, 20, 0, 15, 8, 8, 8, 5, 5};
+    for (uint32_t w = 0; w < WORK_COUNT; w++) {
+        plan->weight[w] = prng_chance(prng, 70) ? usual[w] : 0;
+    }
+    plan->weight[WORK_GET] += 10;
+    switch (prng_below(prng, 5)) {
+    case 0: /* distinct values, read and written only */
+        memset(plan->weight, 0, sizeof plan->weight);
+        plan->weight[WORK_GET] = 50;
+        plan->weight[WORK_GET_MANY] = maybe(prng, 50, 5);
+        plan->weight[WORK_SET] = 50;
+        break;
+    case 1: /* keys come and go */
+        plan->weight[WORK_DELETE] = 40;
+        plan->weight[WORK_SETNX] = maybe(prng, 50, 20);
+        plan->weight[WORK_SET] = 20;
+        break;
+    default:
+        break;
+    }
+    plan->weight[WORK_SET_EXPIRING] = maybe(prng, 25, 15);
+    plan->expire_ms = (int64_t)between(prng, 1, 40);
+    static const uint32_t bytes[] = {24, 24, 200, 1500, 5000};
+    plan->value_bytes = bytes[prng_below(prng, sizeof bytes / sizeof bytes[0])];
+    plan->value_spread_bytes = prng_chance(prng, 50) ? 1 : plan->value_bytes;
+    plan->operations = OPERATIONS_WANTED;
+}
+
+void plan_draw(struct plan *plan, uint64_t seed) {
+    struct prng mixed = {.state = seed}; /* near seeds must not give shifted streams */
+    *plan = (struct plan){.seed = seed, .prng = {.state = prng_next(&mixed) * 3}};
+    draw_geometry(plan);
+    draw_network(plan);
+    draw_faults(plan);
+    draw_keys(plan);
+    draw_work(plan);
+    if (prng_chance(&plan->prng, 10)) {
+        draw_long_sleep(plan);
+        return;
+    }
+    if (prng_chance(&plan->prng, 40)) {
+        draw_inserts(plan);
+    } else if (prng_chance(&plan->prng, 10)) {
+        draw_full(plan);
+    }
+    while (plan->clients * plan->coroutines > AT_ONCE_MAX) {
+        plan->coroutines--;
+    }
+    if (prng_chance(&plan->prng, 10)) { /* no repair yet: what is held by a dead round stays held */
+        plan->kills = maybe(&plan->prng, 60, (uint32_t)between(&plan->prng, 1, plan->clients - 1));
+        plan->kill_odds = 8000;
+        plan->net.break_permyriad = plan->kills != 0 && prng_chance(&plan->prng, 50) ? 0 : 5;
+        plan->churn = false;
+    }
+}
+
+void plan_print(const struct plan *plan) {
+    printf("seed %" PRIu64 ": r=%u nodes=%u gateways=%u clients=%u x %u, regions of %" PRIu64 " KiB, blocks of %" PRIu64
+           " KiB, cache %" PRIu64 "\n",
+           plan->seed, plan->replicas, plan->nodes, plan->gateways, plan->clients, plan->coroutines,
+           plan->region_bytes / KIB, plan->block_bytes / KIB, plan->cache_bytes);
+    printf("  latency %" PRIu64 "+%" PRIu64 " ns, gap %" PRIu64
+           ", tail %u permille, torn %u, late reads %u, think %" PRIu64 ", pauses %u of %" PRIu64 " ns\n",
+           plan->net.latency_ns, plan->net.latency_spread_ns, plan->net.gap_ns, plan->net.tail_permille,
+           plan->net.tear_permille, plan->net.late_read_permille, plan->think_ns, plan->pause_permyriad,
+           plan->pause_ns);
+    printf("  kills %u, breaks %u, churn %d, skew %" PRId64 " ms, jumps %u, allocations refused %u, long sleeps %d\n",
+           plan->kills, plan->net.break_permyriad, plan->churn, plan->skew_ms, plan->jump_permyriad,
+           plan->refuse_permyriad, plan->long_sleeps);
+    printf("  keys %u (kind %d), hot %u by %u%%, values %u+%u bytes, weights", plan->keys, plan->keys_kind,
+           plan->hot_keys, plan->hot_percent, plan->value_bytes, plan->value_spread_bytes);
+    for (uint32_t w = 0; w < WORK_COUNT; w++) {
+        printf(" %u", plan->weight[w]);
+    }
+    printf("\n");
+}

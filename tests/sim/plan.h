@@ -1,0 +1,71 @@
+/* plan.h: what one seed means: geometry, network, faults and workload of a run, drawn at random (swarm: most kinds of
+ * fault and of work are off in any one run, so that those that are on come often). Pure but for the generator. */
+#ifndef SIM_PLAN_H
+#define SIM_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim_fabric.h"
+
+#define PLAN_CLIENTS_MAX 5
+#define PLAN_COROUTINES_MAX 4
+#define PLAN_KEYS_MAX 128
+
+enum work {
+    WORK_GET,
+    WORK_GET_MANY,
+    WORK_SET,
+    WORK_SET_EXPIRING,
+    WORK_DELETE,
+    WORK_INCR,
+    WORK_APPEND,
+    WORK_SETNX,
+    WORK_GETSET,
+    WORK_GETDEL,
+    WORK_COUNT
+};
+
+enum keys_kind {
+    KEYS_ANY,     /* spread over the index */
+    KEYS_CROWDED, /* all in one or two bucket groups */
+    KEYS_ALIKE,   /* ... and with few fingerprints */
+    KEYS_PACKED,  /* both buckets of each in the same two groups, and more keys than slots there */
+    KEYS_KIND_COUNT
+};
+
+struct plan {
+    uint64_t seed;
+    struct prng prng; /* goes on: each part of a run takes its own stream from it */
+
+    uint32_t nodes, replicas, gateways, clients, coroutines;
+    uint64_t node_bytes, region_bytes, block_bytes, cache_bytes;
+
+    struct sim_net net;
+    uint64_t cpu_ns;           /* most between a completion and its client's turn */
+    uint32_t pause_permyriad;  /* of a client's turns */
+    uint64_t pause_ns;         /* at most */
+    bool long_sleeps;          /* pauses are as long as it takes for tags to come round, give or take pause_ns */
+    uint32_t kills;            /* clients to be killed */
+    uint32_t kill_odds;        /* one event in so many */
+    bool churn;                /* clients leave and come back */
+    int64_t skew_ms;           /* clocks of gateways differ by so much at the most */
+    uint32_t jump_permyriad;   /* of wall clock readings: it jumps */
+    uint32_t refuse_permyriad; /* of allocations of client memory */
+
+    enum keys_kind keys_kind;
+    uint32_t keys, hot_keys, hot_percent;
+    uint32_t weight[WORK_COUNT];
+    uint32_t value_bytes, value_spread_bytes;
+    uint64_t think_ns;   /* at most, between two operations of a coroutine */
+    int64_t expire_ms;   /* at most */
+    uint32_t operations; /* acknowledged ones at which the run ends */
+};
+
+void plan_draw(struct plan *plan, uint64_t seed);
+/* Clients die or chains break: outcomes may be unknown, keys may be held for ever. */
+static inline bool plan_is_harsh(const struct plan *plan) { return plan->kills != 0 || plan->net.break_permyriad != 0; }
+void plan_print(const struct plan *plan);
+uint64_t plan_stream(struct plan *plan);
+
+#endif

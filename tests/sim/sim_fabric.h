@@ -1,0 +1,75 @@
+/* sim_fabric.h: a `sim` provider of fabric.h in virtual time: one thread, one seed, and exactly as weak as the contract
+ * allows. Used by world.c, which runs the clients on it; not a part of libdm.
+ *
+ * Every operation becomes one or more *pieces* at its node, each an event in virtual time. Operations of a chain keep
+ * the order that fabric.h promises and no other: a READ may be passed by later WRITEs and CASes, a CAS by a later
+ * WRITE, nothing is ordered between chains, not even those of one endpoint to one node. READs and WRITEs of more than a
+ * word come apart at 8-byte boundaries, and WRITEs take their bytes from the caller's buffer when they reach the node.
+ * A chain that breaks has a drawn part of its pieces applied, and reports a drawn (not larger) part as done.
+ */
+#ifndef SIM_FABRIC_H
+#define SIM_FABRIC_H
+
+#include "fabric/fabric.h"
+#include "report.h"
+
+#define SIM_NODES_MAX 5
+
+/* How the network behaves; drawn from the seed, may be changed while it runs. */
+struct sim_net {
+    uint64_t latency_ns, latency_spread_ns; /* one way: at least, and drawn on top */
+    uint64_t gap_ns;                        /* most between operations of a chain, and between pieces */
+    uint64_t tail_ns;                       /* now and then much later */
+    uint32_t tail_permille;
+    uint32_t tear_permille;         /* of operations longer than a word */
+    uint32_t late_read_permille;    /* READs that later operations of their chain pass */
+    uint32_t break_permyriad;       /* of chains */
+    uint32_t factor[SIM_NODES_MAX]; /* slow nodes: times this */
+};
+
+/* What the provider asks of the world around it. */
+struct sim_host {
+    void *context;
+    /* The scheduler's client, -1 for none (a pool being opened). */
+    int (*client_of)(void *context, const struct dm_sched *sched);
+    /* A batch of this client was posted. only_read: it changes nothing. */
+    void (*posted)(void *context, int client, bool only_read);
+    /* A batch of this client has ended: let it poll. */
+    void (*completed)(void *context, int client);
+    /* Is this client's own poll the caller? Otherwise somebody waits inside libdm, and the world must go on. */
+    bool (*is_polling)(void *context, int client);
+    /* A CAS has changed a word. */
+    void (*swapped)(void *context, const struct dm_op *op);
+    /* Goes on by one event, or to `limit_ns` if nothing happens until then. */
+    void (*step)(void *context, uint64_t limit_ns);
+};
+
+struct sim_fabric {
+    struct dm_fabric head;
+    struct sim_host host;
+    struct sim_net net;
+    struct prng prng;
+    uint8_t *memory[SIM_NODES_MAX];
+    uint64_t now_ns, events, hash;
+    bool trace;
+    uint64_t broken_chains, torn_reads;
+    const char *fault; /* an operation broke the caller's side of the contract */
+    struct sim_event *heap;
+    uint32_t heap_count, heap_capacity;
+    struct flight *free_flights, *flights;
+};
+
+/* memory: zeroed, one piece a node. */
+void sim_fabric_open(struct sim_fabric *fabric, const struct dm_env *env, uint32_t nodes, uint64_t node_bytes);
+void sim_fabric_close(struct sim_fabric *fabric);
+
+/* Time of the next event; UINT64_MAX if there is none. */
+uint64_t sim_fabric_next_ns(const struct sim_fabric *fabric);
+/* Moves the clock to the next event and lets it happen. */
+void sim_fabric_advance(struct sim_fabric *fabric);
+
+/* The client is gone: a drawn part of what it has posted still arrives, its coroutines are not woken any more. */
+void sim_fabric_kill(struct sim_fabric *fabric, int client);
+void sim_fabric_note(struct sim_fabric *fabric, uint64_t what);
+
+#endif

@@ -1,0 +1,116 @@
+/* world.h: clients on the sim fabric: gateways with clocks of their own, sessions, pauses, deaths, and the loop that
+ * decides who goes on next. One thread. What clients do is workload.c's. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "dm.h"
+#include "history.h"
+#include "plan.h"
+#include "sim_fabric.h"
+
+/* Things that ought to happen now and then over many seeds. */
+enum rare {
+    RARE_LOSER_WAITS,
+    RARE_BLIND_OK,
+    RARE_SPLIT_ROUND,
+    RARE_INSERT_CONFLICT,
+    RARE_TOMBSTONE_REUSED,
+    RARE_CLEAR_LOST,
+    RARE_READ_TORN,
+    RARE_CACHE_STALE,
+    RARE_CACHE_BYPASSED,
+    RARE_EXPIRED_REMOVED,
+    RARE_OUT_OF_MEMORY,
+    RARE_RECLAIM_DEFERRED,
+    RARE_ADDRESS_REUSED,
+    RARE_BLOCK_ADOPTED,
+    RARE_BLOCK_RETURNED,
+    RARE_BUCKETS_FULL,
+    RARE_CHAIN_BROKEN,
+    RARE_CLIENT_KILLED,
+    RARE_CLIENT_PAUSED,
+    RARE_CLIENT_LEFT,
+    RARE_OUTCOME_UNKNOWN,
+    RARE_OBJECT_UNREADABLE, /* may be none: the primary names whole objects only, and they stay for the grace period */
+    RARE_COUNT
+};
+extern const char *const rare_names[RARE_COUNT];
+
+struct world;
+
+/* A process: one pool, one pair of clocks, one allocator. */
+struct gateway {
+    struct world *world;
+    struct dm_env env;
+    struct dm_pool *pool;
+    struct prng prng;
+    uint64_t clock_offset_ns;
+    int64_t wall_offset_ms;
+    int64_t wall_reading_ms; /* the last one */
+    uint64_t allocated;      /* pieces of memory that are out */
+    bool may_refuse;
+};
+
+enum client_state { CLIENT_AWAY, CLIENT_HERE, CLIENT_LEAVING, CLIENT_DEAD };
+
+struct client {
+    struct world *world;
+    uint32_t index;
+    enum client_state state;
+    struct gateway *gateway;
+    struct dm_sched *sched;
+    struct dm_session *session;
+    uint64_t next_ns;   /* its next turn; UINT64_MAX = when something ends */
+    uint64_t paused_ns; /* no turn before that */
+    bool only_knows;    /* since its operation began it has posted READs only: it holds no word that others wait for */
+    uint32_t workers;   /* coroutines at work */
+    uint64_t refused;   /* operations of this session for which there was no memory */
+};
+
+enum phase {
+    PHASE_SAFETY, /* faults, work */
+    PHASE_DRAIN,  /* no more faults: what was begun must end */
+    PHASE_VERIFY, /* every client reads every key */
+    PHASE_QUIET,  /* background work ends */
+};
+
+struct world {
+    struct plan plan;
+    struct sim_fabric fabric;
+    struct prng prng;
+    struct gateway gateways[PLAN_CLIENTS_MAX];
+    struct client clients[PLAN_CLIENTS_MAX];
+    int running;  /* client whose session is being polled, -1 = none */
+    int blocking; /* client inside an open or close, -1 = none */
+    enum phase phase;
+    uint64_t event_limit;
+    int64_t wall_high_ms; /* the highest reading of any clock */
+    uint64_t sequence;    /* of begins and ends */
+    struct history_op *ops;
+    uint32_t op_count, op_capacity;
+    uint32_t acknowledged;
+    uint64_t rare[RARE_COUNT];
+    uint32_t deaths;
+    void *work; /* workload.c's */
+    bool trace;
+};
+
+/* Says what is wrong, with the seed, and ends the process. */
+_Noreturn void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void world_open(struct world *world, const struct plan *plan, bool trace);
+/* Clients open their sessions; workers are started by workload_start whenever one has. */
+void world_run(struct world *world, uint64_t until_ns, bool (*done)(struct world *world));
+void world_close(struct world *world);
+void world_phase(struct world *world, enum phase phase);
+
+/* One client's session closed, within the world going on. */
+void world_leave(struct world *world, struct client *client);
+
+/* The client has something to do by itself (a coroutine was spawned). */
+void world_wake(struct world *world, struct client *client);
+
+bool world_is_here(const struct client *client);
+int64_t world_wall_now_ms(const struct gateway *gateway);
+
+#endif
