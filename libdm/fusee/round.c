@@ -164,7 +164,7 @@ enum dm_status round_run(struct fusee_op *op, const struct round *round, enum ro
     for (uint32_t i = 0; i < backups; i++) {
         seen[i] = cas[i]->result;
         if (round->slot && !word_is_known(seen[i])) {
-            return DM_INCOMPATIBLE; /* this attempt never happened */
+            return DM_INCOMPATIBLE; /* a newer version is at work here: stop, and touch nothing more */
         }
     }
     switch (snapshot_judge(seen, backups, round->v_old, own_word(round))) {

@@ -1,0 +1,29 @@
+/* reuse.h: the model of address reuse (trap T3): one slot on a primary and a backup, objects in two to four addresses
+ * that are freed and taken again, clients whose caches outlive their operations. Used by main.c.
+ *
+ * Cures, each a switch: a tag in the word that grows with each use of an address; a header in the object that names
+ * its word, compared by every reader; a grace period (no reuse before all operations that ran at the time of the free
+ * have ended).
+ */
+#ifndef MODEL_REUSE_H
+#define MODEL_REUSE_H
+
+#include "explore.h"
+
+struct reuse_config {
+    const char *program; /* S R G, and V: GET that answers from a cached value when the slot still holds its word */
+    uint8_t addresses;
+    uint8_t attempts;
+    uint8_t tag_bits; /* 0: no tag */
+    bool tag_wraps;   /* false: an address whose tags are used up is not taken again */
+    bool header;
+    bool grace;
+};
+
+struct reuse;
+
+struct reuse *reuse_open(const struct reuse_config *config, const char **error);
+void reuse_close(struct reuse *reuse);
+struct explore_model reuse_model(struct reuse *reuse);
+
+#endif
