@@ -73,23 +73,32 @@ static uint64_t env_random_u64(void *context) {
     return result;
 }
 
+/* calloc, because it gives large memory that is touched only when it is used (aligned_alloc would have to be cleared).
+ * The line before the aligned memory ends with the address that calloc gave. */
 static void *env_allocate(void *context, size_t bytes) {
     (void)context;
-    if (bytes > SIZE_MAX - ENV_ALIGN_BYTES) {
+    if (bytes > SIZE_MAX - 2 * ENV_ALIGN_BYTES) {
         return NULL;
     }
-    size_t rounded = (bytes + ENV_ALIGN_BYTES - 1) / ENV_ALIGN_BYTES * ENV_ALIGN_BYTES;
-    void *memory = aligned_alloc(ENV_ALIGN_BYTES, rounded > 0 ? rounded : ENV_ALIGN_BYTES);
+    char *given = calloc(1, bytes + 2 * ENV_ALIGN_BYTES);
 
-    if (memory != NULL) {
-        memset(memory, 0, rounded);
+    if (given == NULL) {
+        return NULL;
     }
+    char *memory = given + 2 * ENV_ALIGN_BYTES - (uintptr_t)given % ENV_ALIGN_BYTES;
+
+    memcpy(memory - sizeof given, &given, sizeof given);
     return memory;
 }
 
 static void env_release(void *context, void *memory) {
+    char *given;
+
     (void)context;
-    free(memory);
+    if (memory != NULL) {
+        memcpy(&given, (char *)memory - sizeof given, sizeof given);
+        free(given);
+    }
 }
 
 static void env_log(void *context, enum dm_log_level level, const char *message) {
