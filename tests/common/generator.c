@@ -180,7 +180,7 @@ static const struct text times[] = {
     T("0100000"),
     T("9223372036854775807"),
     T("9223372036854775"),
-    T("9223372036854776"),
+    T("9223372036854800"), /* above what seconds may be; not beside the one before: LT and GT compare two clocks */
     T("9223372036854775808"),
     T("-9223372036854775808"),
     T("-9223372036854775809"),
