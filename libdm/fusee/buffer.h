@@ -19,8 +19,7 @@
 struct buffer {
     struct buffer *next;
     uint32_t class_index;
-    uint32_t object_offset; /* of a value's object in bytes[]; for dm_read */
-    uint8_t padding[48];
+    uint8_t padding[52];
     uint8_t bytes[];
 };
 _Static_assert(sizeof(struct buffer) == 64, "payload begins on a cache line");

@@ -20,7 +20,6 @@ struct dm_pool {
     uint64_t hash_seed;
     struct cache cache;
     _Atomic uint64_t blocks_free; /* as last counted by any session */
-    _Atomic uint32_t sessions;
 };
 
 static inline uint64_t pool_clock_ns(const struct dm_pool *pool) { return pool->env->clock_ns(pool->env->context); }

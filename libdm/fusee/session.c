@@ -197,7 +197,6 @@ enum dm_status dm_session_open(struct dm_pool *pool, struct dm_sched *sched, str
         session_free(session);
         return status;
     }
-    atomic_fetch_add(&pool->sessions, 1);
     *out = session;
     return DM_OK;
 }
@@ -213,7 +212,6 @@ void dm_session_close(struct dm_session *session) {
         pool_log(session->pool, DM_LOG_WARNING, "a session could not give all its memory back: %s",
                  dm_status_text(status));
     }
-    atomic_fetch_sub(&session->pool->sessions, 1);
     session_free(session);
 }
 
