@@ -59,6 +59,8 @@ static const struct config_key keys[] = {
     {"pool", "subtables", NULL, CONFIG_U32, AT(subtables), 0, 1 << 24, "0", NULL, true,
      "index subtables of 1008 slots; 0 = what the pool has, or by size of the pool"},
     {"pool", "cache", NULL, CONFIG_SIZE, AT(cache_bytes), MB, TB, "64mb", NULL, false, "index cache of this gateway"},
+    {"pool", "copies", NULL, CONFIG_SIZE, AT(copy_bytes), MB, TB, "64mb", NULL, false,
+     "copies of small objects in this gateway, for writes in two round trips"},
     {"pool", "embedded_nodes", NULL, CONFIG_U32, AT(embedded_nodes), 1, DM_NODES_MAX, "3", NULL, false,
      "memory nodes of the embedded pool"},
     {"memserver", "memory", NULL, CONFIG_SIZE, AT(memory_bytes), 16 * MB, 64 * TB, "1gb", NULL, false,

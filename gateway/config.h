@@ -31,7 +31,7 @@ struct config {
     uint32_t replicas;     /* 0 = the pool's */
     uint64_t region_bytes, block_bytes;
     uint32_t subtables;
-    uint64_t cache_bytes;
+    uint64_t cache_bytes, copy_bytes;
     uint32_t embedded_nodes; /* 3 */
     /* [memserver], for the embedded pool */
     uint64_t memory_bytes;                               /* per node */

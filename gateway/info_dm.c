@@ -35,8 +35,9 @@ static void print_pool(const struct info *info) {
             pool->blocks_reserve);
     fprintf(info->out,
             "pool_data_bytes_total:%" PRIu64 "\r\npool_value_bytes_max:%" PRIu64 "\r\npool_key_bytes_max:%" PRIu64
-            "\r\ncache_bytes:%" PRIu64 "\r\ncache_entries:%" PRIu64 "\r\n",
-            pool->data_bytes_total, pool->value_bytes_max, pool->key_bytes_max, pool->cache_bytes, pool->cache_entries);
+            "\r\ncache_bytes:%" PRIu64 "\r\ncache_entries:%" PRIu64 "\r\ncopy_bytes:%" PRIu64 "\r\n",
+            pool->data_bytes_total, pool->value_bytes_max, pool->key_bytes_max, pool->cache_bytes, pool->cache_entries,
+            pool->copy_bytes);
 }
 
 void info_dm(const struct info *info) {
@@ -49,6 +50,9 @@ void info_dm(const struct info *info) {
         {"cache_misses", stats->cache_misses},
         {"cache_stale", stats->cache_stale},
         {"cache_bypassed", stats->cache_bypassed},
+        {"guesses_right", stats->guesses_right},
+        {"guesses_stale", stats->guesses_stale},
+        {"guesses_old", stats->guesses_old},
         {"conflicts_lost", stats->conflicts_lost},
         {"conflicts_blind_ok", stats->conflicts_blind_ok},
         {"rounds_split", stats->rounds_split},

@@ -99,6 +99,7 @@ bool storage_open(struct server *server, struct storage **out, char *error, size
         .block_bytes = config->block_bytes,
         .subtables = config->subtables,
         .cache_bytes = config->cache_bytes,
+        .copy_bytes = config->copy_bytes,
     };
     struct storage *storage = calloc(1, sizeof *storage);
 

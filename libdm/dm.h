@@ -134,6 +134,7 @@ struct dm_pool_config {
     uint64_t block_bytes;     /* unit of grant to a client, power of two; default by size of the nodes */
     uint32_t subtables;       /* index subtables of 1008 slots, power of two; default by size of the pool */
     uint64_t cache_bytes;     /* index cache of this process; default 64 MiB; not part of the geometry */
+    uint64_t copy_bytes;      /* copies of small objects, for writes in two round trips; default 64 MiB; likewise */
 };
 
 DM_MUST_USE enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool **out, char *error,
@@ -148,7 +149,7 @@ struct dm_pool_info {
     uint64_t blocks_total, blocks_free, blocks_reserve; /* data blocks; free as last seen by this process */
     uint64_t data_bytes_total;                          /* data blocks, one replica counted */
     uint64_t slots_total;
-    uint64_t cache_bytes, cache_entries;
+    uint64_t cache_bytes, cache_entries, copy_bytes;
     uint64_t value_bytes_max, key_bytes_max;
 };
 void dm_pool_info(const struct dm_pool *pool, struct dm_pool_info *out);
@@ -276,6 +277,9 @@ struct dm_kind_stats {
 struct dm_session_stats {
     struct dm_kind_stats kind[DM_KIND_COUNT];
     uint64_t cache_hits, cache_misses, cache_stale, cache_bypassed;
+    uint64_t guesses_right;      /* writes that guessed what they replaced, from a copy, and were right, */
+    uint64_t guesses_stale;      /* or not, */
+    uint64_t guesses_old;        /* or had a copy that was too old to be certain */
     uint64_t conflicts_lost;     /* rounds lost to another writer */
     uint64_t conflicts_blind_ok; /* ... of them answered OK by T1's rule */
     uint64_t rounds_split;       /* rounds won on the first backup and fixed on others */

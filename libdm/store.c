@@ -188,6 +188,8 @@ void dm_get_many(struct dm_session *session, const struct dm_key *keys, uint32_t
 void dm_prefetch(struct dm_session *session, const struct dm_key *keys, uint32_t count) {
     const struct dm_pool *pool = session->pool;
     for (uint32_t i = 0; i < count; i++) {
-        cache_prefetch(&pool->cache, index_hash(&keys[i], pool->hash_seed));
+        uint64_t hash = index_hash(&keys[i], pool->hash_seed);
+        cache_prefetch(&pool->cache, hash);
+        copies_prefetch(&pool->copies, hash);
     }
 }

@@ -8,6 +8,7 @@
 #define COLLECT_EVERY_NS UINT64_C(50000000)         /* free maps of a class are read so often at the most */
 #define WAIT_NS UINT64_C(2000000)                   /* a writer that waits for the grace period looks so often */
 #define WAIT_MAX_NS UINT64_C(500000000)             /* and gives up after so long, */
+#define WAIT_OTHERS_NS UINT64_C(100000000)          /* or, when it has nothing to wait for itself, after so long, */
 #define WAIT_ESSENTIAL_MAX_NS UINT64_C(10000000000) /* a delete much later */
 #define REFUSE_NS UINT64_C(100000000)               /* then others of its class are refused at once for so long */
 #define SHED_NS UINT64_C(1000000000)                /* others' need is answered for so long */
@@ -46,7 +47,7 @@ static enum dm_status write_log_head(struct dm_session *session, uint8_t size_cl
 }
 
 static bool try_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out) {
-    if (!may_take(session, size_class, essential) || !slab_take(&session->slab, size_class, session->now_ns, out)) {
+    if (!may_take(session, size_class, essential) || !slab_take(&session->slab, size_class, out)) {
         return false;
     }
     session->stats.objects_allocated++;
@@ -156,9 +157,10 @@ static enum dm_status refuse(struct dm_session *session, uint8_t size_class) {
     return DM_NO_MEMORY;
 }
 
-/* Is anything on its way back that waiting would bring? */
-static bool allocator_coming(const struct dm_session *session) {
-    return limbo_count(&session->limbo) != 0 || session->job_count != 0;
+/* Is anything on its way back that waiting would bring? Others at work answer our need in their next ticks. */
+static bool allocator_coming(const struct dm_session *session, uint64_t began_ns) {
+    return limbo_count(&session->limbo) != 0 || session->job_count != 0 ||
+           (session->clients_active > 1 && session->now_ns < began_ns + WAIT_OTHERS_NS);
 }
 
 /* Looks for memory once. */
@@ -170,8 +172,9 @@ static enum dm_status refill_alone(struct dm_session *session, uint8_t size_clas
     enum dm_status status = refill(session, size_class, essential);
     if (status == DM_NO_MEMORY && !*pressed) {
         *pressed = true;
-        enum dm_status written = write_pressure(session);
-        status = written == DM_OK ? status : written;
+        enum dm_status told = write_pressure(session);
+        told = told == DM_OK ? epoch_tick(session) : told; /* is there anybody to hear it? */
+        status = told == DM_OK ? status : told;
     }
     session->memory_busy = false;
     return status;
@@ -195,7 +198,8 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool 
         session->stats.out_of_memory++;
         return DM_NO_MEMORY;
     }
-    uint64_t deadline_ns = session->now_ns + (essential ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
+    uint64_t began_ns = session->now_ns;
+    uint64_t deadline_ns = began_ns + (essential ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
     for (bool pressed = false;;) {
         enum dm_status status = refill_alone(session, size_class, essential, &pressed);
         if (try_take(session, size_class, essential, out) ||
@@ -209,7 +213,7 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool 
         if (status != DM_NO_MEMORY && status != DM_BUSY) {
             return status;
         }
-        bool hopeless = status == DM_NO_MEMORY && !essential && !allocator_coming(session);
+        bool hopeless = status == DM_NO_MEMORY && !essential && !allocator_coming(session, began_ns);
         if (session->now_ns > deadline_ns || hopeless) {
             return refuse(session, size_class);
         }
@@ -280,7 +284,7 @@ void allocator_free(struct dm_session *session, uint64_t word) {
 
 void allocator_drain(struct dm_session *session) {
     uint64_t address;
-    while (limbo_pop(&session->limbo, session->epoch, session->now_ns, &address)) {
+    while (limbo_pop(&session->limbo, session->epoch, &address)) {
         struct block *block = slab_block_of(&session->slab, address);
         if (block == NULL) {
             push_foreign(session, address); /* given up meanwhile */

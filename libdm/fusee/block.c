@@ -191,11 +191,10 @@ enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, con
     if (orphan) {
         size_class = block_word_class(census->word);
     }
-    uint64_t word = block_word_after(
-        census->word, block_word(BLOCK_OWNED, size_class, session->client, block_word_tag(census->word)));
+    uint64_t word = block_word_after(census->word, block_word(BLOCK_OWNED, size_class, session->client));
     enum dm_status status = block_round(op, census->candidate, census->word, word);
     if (status == DM_OK) {
-        struct block *block = slab_add(&session->slab, census->candidate, word, session->now_ns, !orphan);
+        struct block *block = slab_add(&session->slab, census->candidate, word, !orphan);
         if (block == NULL) { /* give it back as it was */
             status = block_round(op, census->candidate, word, block_word_after(word, census->word));
             status = status == DM_OK ? DM_NO_MEMORY : status;
@@ -277,8 +276,7 @@ enum dm_status block_release(struct dm_session *session, struct block *block) {
     if (!empty && addresses == NULL) {
         return DM_NO_MEMORY;
     }
-    uint64_t word = block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, 0,
-                                                             slab_tag(block, session->now_ns)));
+    uint64_t word = block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, 0));
     uint64_t number = block->number;
     uint64_t from = block->word;
     slab_remove(&session->slab, block); /* before anything that waits: nobody here may use it meanwhile */

@@ -44,6 +44,18 @@ static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t 
     return status;
 }
 
+static void note_epoch(struct dm_session *session, uint64_t epoch) {
+    if (session->epoch != epoch) {
+        session->epoch = epoch;
+        session->epoch_seen_ns = session->now_ns;
+    }
+}
+
+/* The tags of words come back after 128 epochs (copy.h), so epochs are not spent without need. */
+static bool epoch_is_due(const struct dm_session *session) {
+    return session->memory_low || session->now_ns - session->epoch_seen_ns >= EPOCH_NS;
+}
+
 enum dm_status epoch_announce(struct dm_session *session) {
     while (session->retiring) { /* batches are ordered only when one is waited for */
         dm_coro_sleep(session->sched, 0);
@@ -53,7 +65,7 @@ enum dm_status epoch_announce(struct dm_session *session) {
     enum dm_status status = epoch_write_announce(session, session->epoch + 1, &epoch);
     if (status == DM_OK) {
         /* Our old announcement holds the epoch where it was read, give or take one that was on its way. */
-        session->epoch = epoch;
+        note_epoch(session, epoch);
         session->announced = true;
         session->tick_ns = session->now_ns; /* we may be far behind: look at once */
     }
@@ -121,8 +133,8 @@ enum dm_status epoch_tick(struct dm_session *session) {
     buffer_give(&session->buffers, buffer);
 
     session->now_ns = pool_clock_ns(session->pool);
-    limbo_seal(&session->limbo, freed_before, epoch, session->now_ns);
-    session->epoch = epoch;
+    limbo_seal(&session->limbo, freed_before, epoch);
+    note_epoch(session, epoch);
     session->clients_active = census.active;
     allocator_note_pressure(session, pressure);
     uint64_t mine = epoch_oldest(session, epoch);
@@ -130,7 +142,7 @@ enum dm_status epoch_tick(struct dm_session *session) {
         uint64_t now;
         status = epoch_write_announce(session, mine + 1, &now);
     }
-    if (status == DM_OK && !census.behind) {
+    if (status == DM_OK && !census.behind && epoch_is_due(session)) {
         dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
         dm_batch_cas(&batch, EPOCH_NODE, layout->epoch_offset, epoch, epoch + 1);
         status = epoch_execute(session, &batch);

@@ -2,7 +2,8 @@
  *
  * One epoch word and one announce word per client, all on node 0. A client announces "all my operations in flight
  * began when the epoch was at least e" as e + 1, or 0 = idle. The epoch goes from e to e + 1 only when no client
- * announces less than e. A client that was idle announces itself *before* its first operation.
+ * announces less than e, and some
+ * time after its last step. A client that was idle announces itself *before* its first operation.
  */
 #ifndef FUSEE_EPOCH_H
 #define FUSEE_EPOCH_H
@@ -10,6 +11,8 @@
 #include "dm.h"
 
 struct dm_session;
+
+#define EPOCH_NS UINT64_C(50000000) /* an epoch lasts so long, unless memory is short */
 
 /* Announces an idle session as active and waits until that is visible. Inside a coroutine. */
 enum dm_status epoch_announce(struct dm_session *session);

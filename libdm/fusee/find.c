@@ -25,6 +25,13 @@ void find_release(struct fusee_op *op) {
     drop_candidates(op);
 }
 
+/* A copy is kept of what had to be looked for: writes of the key can guess from then on. */
+static void keep_copy(struct fusee_op *op) {
+    if (op->want == FIND_FOR_READ) {
+        copy_store(&op->session->pool->copies, op->object->bytes, op->slot, op->word, op->epoch);
+    }
+}
+
 static void finish(struct fusee_op *op, enum find_result result) {
     op->result = result;
     op->step = FIND_DONE;
@@ -171,6 +178,7 @@ static enum dm_status take_slot(struct fusee_op *op) {
 
 static enum dm_status take_other(struct fusee_op *op) {
     if (judge(op, op->word, op->object) == OBJECT_GOOD) {
+        keep_copy(op);
         finish(op, FIND_LIVE);
         return DM_OK;
     }
@@ -253,6 +261,9 @@ static enum dm_status take_objects(struct fusee_op *op) {
     op->object = chosen->object;
     chosen->object = NULL;
     drop_candidates(op);
+    if (live != NULL) {
+        keep_copy(op);
+    }
     finish(op, live != NULL ? FIND_LIVE : FIND_TOMBSTONE);
     return DM_OK;
 }

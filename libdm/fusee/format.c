@@ -135,7 +135,7 @@ static enum dm_status format_block_tables(struct joining *join) {
     const struct layout *layout = &join->pool->layout;
     uint32_t bytes = layout->system_blocks * (uint32_t)sizeof(uint64_t);
     for (uint32_t i = 0; i < layout->system_blocks; i++) {
-        ((uint64_t *)join->chunk)[i] = block_word(BLOCK_SYSTEM, 0, 0, 0);
+        ((uint64_t *)join->chunk)[i] = block_word(BLOCK_SYSTEM, 0, 0);
     }
     enum dm_status status = DM_OK;
     for (uint64_t g = 0; g < layout->super.regions && status == DM_OK; g++) {

@@ -48,7 +48,7 @@ static bool prepare_tombstone(struct fusee_op *op, const struct object_header *e
         return false;
     }
     round->v_new = word_make((struct word_parts){index_fingerprint(expired->hash), WORD_TOMBSTONE, place.size_class,
-                                                 place.tag, place.address});
+                                                 op_tag(op), place.address});
     struct object_content content = {.key = &key, .hash = expired->hash};
     round->object_bytes = object_fill(into->bytes, &content);
     object_seal(into->bytes, &(struct object_names){round->v_new,

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "fusee/slab.h"
-
 #define LIMBO_CAPACITY_MIN 4096u
 #define LIMBO_EPOCHS 2u
 
@@ -45,20 +43,20 @@ static struct limbo_segment *segment_at(struct limbo *limbo, uint32_t i) {
     return &limbo->segments[(limbo->first_segment + i) % LIMBO_SEGMENTS];
 }
 
-void limbo_seal(struct limbo *limbo, uint64_t end, uint64_t epoch, uint64_t now_ns) {
+void limbo_seal(struct limbo *limbo, uint64_t end, uint64_t epoch) {
     uint64_t sealed_to = limbo->segment_count == 0 ? limbo->head : segment_at(limbo, limbo->segment_count - 1)->end;
     if (sealed_to >= end || limbo->segment_count == LIMBO_SEGMENTS) {
         return;
     }
-    *segment_at(limbo, limbo->segment_count++) = (struct limbo_segment){end, epoch, now_ns};
+    *segment_at(limbo, limbo->segment_count++) = (struct limbo_segment){end, epoch};
 }
 
-bool limbo_pop(struct limbo *limbo, uint64_t epoch, uint64_t now_ns, uint64_t *address) {
+bool limbo_pop(struct limbo *limbo, uint64_t epoch, uint64_t *address) {
     if (limbo->segment_count == 0) {
         return false;
     }
     const struct limbo_segment *segment = segment_at(limbo, 0);
-    if (epoch < segment->epoch + LIMBO_EPOCHS || now_ns < segment->sealed_ns + SLAB_GRACE_NS) {
+    if (epoch < segment->epoch + LIMBO_EPOCHS) {
         return false;
     }
     *address = limbo->ring[limbo->head++ & (limbo->capacity - 1)];

@@ -1,8 +1,7 @@
 /* limbo.h: objects that were unlinked and wait for their grace period (trap T3). No I/O; one session, one thread.
  *
- * Frees go into an open segment. A tick seals it with the reclamation epoch that was read *after* the frees, and the
- * time. A segment is ripe when the epoch has advanced twice since (every client's operations began later) and
- * SLAB_GRACE_NS have passed.
+ * Frees go into an open segment. A tick seals it with the reclamation epoch that was read *after* the frees,. A
+ * segment is ripe when the epoch has advanced twice since: every client's operations began later.
  *
  *   ring of addresses:   [ ripe? | sealed e=7 | sealed e=8 | open ]
  */
@@ -19,7 +18,6 @@
 struct limbo_segment {
     uint64_t end; /* position behind its last entry */
     uint64_t epoch;
-    uint64_t sealed_ns;
 };
 
 struct limbo {
@@ -38,10 +36,10 @@ bool limbo_push(struct limbo *limbo, uint64_t address);
 
 /* Seals what was pushed up to position `end` (a value of limbo->tail from before `epoch` was read). Does nothing when
  * there is nothing new, or too many segments wait. */
-void limbo_seal(struct limbo *limbo, uint64_t end, uint64_t epoch, uint64_t now_ns);
+void limbo_seal(struct limbo *limbo, uint64_t end, uint64_t epoch);
 
 /* The next address whose grace period is over. */
-bool limbo_pop(struct limbo *limbo, uint64_t epoch, uint64_t now_ns, uint64_t *address);
+bool limbo_pop(struct limbo *limbo, uint64_t epoch, uint64_t *address);
 
 static inline uint64_t limbo_count(const struct limbo *limbo) { return limbo->tail - limbo->head; }
 

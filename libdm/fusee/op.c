@@ -47,29 +47,29 @@ struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
     op->kind = kind;
     memset(&op->cost, 0, sizeof op->cost);
     op->now_ns = session->now_ns;
-    op->epoch_index = session->epoch % EPOCH_RING;
+    op->epoch = session->epoch;
     op->object = NULL;
     op->candidate_count = 0;
     op->foreign_word_count = 0;
     op->rereads = 0;
     op->spare.address = 0;
-    session->in_flight[op->epoch_index]++;
+    session->in_flight[op->epoch % EPOCH_RING]++;
     session->in_flight_total++;
     return op;
 }
 
 void op_leave(struct fusee_op *op) {
     struct dm_session *session = op->session;
-    dm_assert(session->in_flight[op->epoch_index] > 0);
-    session->in_flight[op->epoch_index]--;
+    dm_assert(session->in_flight[op->epoch % EPOCH_RING] > 0);
+    session->in_flight[op->epoch % EPOCH_RING]--;
     session->in_flight_total--;
 }
 
 enum dm_status op_enter(struct fusee_op *op) {
     struct dm_session *session = op->session;
     enum dm_status status = session->announced ? DM_OK : epoch_announce(session);
-    op->epoch_index = session->epoch % EPOCH_RING;
-    session->in_flight[op->epoch_index]++;
+    op->epoch = session->epoch;
+    session->in_flight[op->epoch % EPOCH_RING]++;
     session->in_flight_total++;
     return status;
 }

@@ -7,6 +7,7 @@
 #include "fusee/object.h"
 
 #define CACHE_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define COPY_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define LOG_LINE_BYTES 512
 
 void pool_log(const struct dm_pool *pool, enum dm_log_level level, const char *format, ...) {
@@ -77,6 +78,11 @@ enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool 
         snprintf(error, error_bytes, "no memory for an index cache of %llu bytes", (unsigned long long)cache_bytes);
         status = DM_BUSY;
     }
+    uint64_t copy_bytes = config->copy_bytes != 0 ? config->copy_bytes : COPY_BYTES_DEFAULT;
+    if (status == DM_OK && !copies_open(&pool->copies, env, copy_bytes)) {
+        snprintf(error, error_bytes, "no memory for %llu bytes of copies", (unsigned long long)copy_bytes);
+        status = DM_BUSY;
+    }
     if (status != DM_OK) {
         dm_pool_close(pool);
         return status;
@@ -88,7 +94,7 @@ enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool 
 }
 
 void dm_pool_close(struct dm_pool *pool) {
-    void *parts[] = {pool->cache.sets, pool->subtables, pool->map};
+    void *parts[] = {pool->copies.entries, pool->cache.sets, pool->subtables, pool->map};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i] != NULL) {
             pool->env->release(pool->env->context, parts[i]);
@@ -114,6 +120,7 @@ void dm_pool_info(const struct dm_pool *pool, struct dm_pool_info *out) {
         .slots_total = (uint64_t)layout->super.subtables * INDEX_SLOTS,
         .cache_bytes = cache_bytes(&pool->cache),
         .cache_entries = cache_entries(&pool->cache),
+        .copy_bytes = copies_bytes(&pool->copies),
         .value_bytes_max = sizeclass_bytes(pool->class_max) - object_bytes(0, 0),
         .key_bytes_max = DM_KEY_BYTES_MAX,
     };

@@ -7,6 +7,7 @@
 
 #include "fabric/fabric.h"
 #include "fusee/cache.h"
+#include "fusee/copy.h"
 #include "fusee/layout.h"
 
 struct dm_pool {
@@ -19,6 +20,7 @@ struct dm_pool {
     uint8_t class_max;   /* largest object */
     uint64_t hash_seed;
     struct cache cache;
+    struct copies copies;
     _Atomic uint64_t blocks_free; /* as last counted by any session */
 };
 

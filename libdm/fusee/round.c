@@ -111,7 +111,8 @@ static enum dm_status single_update(struct fusee_op *op, const struct round *rou
     if (op_execute(op) != DM_OK) {
         return DM_UNKNOWN_OUTCOME;
     }
-    *result = snapshot_mine(cas->result, round->v_old, own_word(round)) ? ROUND_WON : ROUND_LOST;
+    op->slot_word = cas->result;
+    *result = snapshot_mine(cas->result, round->v_old, own_word(round)) ? ROUND_WON : ROUND_STALE;
     return DM_OK;
 }
 
@@ -158,6 +159,10 @@ enum dm_status round_run(struct fusee_op *op, const struct round *round, enum ro
     if (round->insert) {
         add_buckets(op, 1);
     }
+    if (round->guess) {
+        struct location at = op_locate(op, round->address, 0);
+        dm_batch_read(&op->batch, at.node, at.offset, &op->slot_word, sizeof op->slot_word);
+    }
     if (op_execute(op) != DM_OK) {
         return DM_UNKNOWN_OUTCOME;
     }
@@ -167,7 +172,11 @@ enum dm_status round_run(struct fusee_op *op, const struct round *round, enum ro
             return DM_INCOMPATIBLE; /* a newer version is at work here: stop, and touch nothing more */
         }
     }
-    switch (snapshot_judge(seen, backups, round->v_old, own_word(round))) {
+    switch (round->guess ? snapshot_judge_guess(seen, backups, round->v_old, own_word(round), op->slot_word)
+                         : snapshot_judge(seen, backups, round->v_old, own_word(round))) {
+    case SNAPSHOT_STALE:
+        *result = ROUND_STALE;
+        return DM_OK;
     case SNAPSHOT_LOST:
         op->session->stats.conflicts_lost++;
         *result = ROUND_LOST;

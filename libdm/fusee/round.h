@@ -4,8 +4,9 @@
  *      B1 mine, others not: CAS those from what they hold                                          (one batch more)
  *   2: CAS primary v_old -> v_new
  *
- * Two round trips. v_old must have been read in the primary by this operation (or won). Used for index slots, and
- * without an object for clears and for the block table. Inside a coroutine.
+ * Two round trips. v_old was read in the primary by this operation, or it is a guess: a word that was seen in the
+ * primary before; then a READ of the primary's word shares the first batch. Used for index slots, and without an object
+ * for clears and for the block table. Inside a coroutine.
  */
 #ifndef FUSEE_ROUND_H
 #define FUSEE_ROUND_H
@@ -15,6 +16,7 @@
 enum round_result {
     ROUND_WON,      /* v_new is in the primary */
     ROUND_LOST,     /* somebody else's round; round_wait tells what the primary moved to */
+    ROUND_STALE,    /* v_old was not current; op->slot_word holds what the primary has */
     ROUND_CONFLICT, /* insert: the check found another slot of this key; the slot holds a fresh empty word again */
 };
 
@@ -24,6 +26,7 @@ struct round {
     const void *object; /* sealed, registered; NULL = none */
     uint32_t object_bytes;
     bool slot;   /* an index slot, not a block-table word: kinds that this version does not know are refused */
+    bool guess;  /* v_old was not read in the primary by this operation */
     bool insert; /* check both buckets of op's key behind the CAS of B1 */
 };
 

@@ -47,7 +47,8 @@ struct dm_session {
     /* reclamation */
     uint16_t client;
     uint64_t client_nonce;
-    uint64_t epoch;                 /* as last read */
+    uint64_t epoch;                 /* as last read, */
+    uint64_t epoch_seen_ns;         /* and when it was first read */
     uint64_t pressure_seen;         /* last value of the pressure word */
     uint32_t clients_active;        /* that announced themselves at the last tick */
     bool announced;                 /* our announce word is not "idle" */
@@ -92,7 +93,7 @@ struct fusee_op {
     struct dm_session *session;
     enum dm_kind kind;
     struct dm_cost cost;
-    uint32_t epoch_index;
+    uint64_t epoch; /* in which it began */
     uint64_t now_ns;
 
     const struct dm_key *key;
@@ -151,6 +152,8 @@ static inline struct location op_locate(const struct fusee_op *op, uint64_t addr
 static inline uint64_t op_slot_address(const struct fusee_op *op, uint16_t slot) {
     return op->subtable + index_slot_offset(slot);
 }
+/* Of the words of the objects that this operation allocates (trap T3). */
+static inline uint8_t op_tag(const struct fusee_op *op) { return op->epoch & WORD_TAG_MASK; }
 static inline uint32_t op_replicas(const struct fusee_op *op) { return op->session->pool->layout.super.replicas; }
 
 /* A random delay that grows with `turn`, to let others finish. */

@@ -59,12 +59,6 @@ static void block_unlist(struct slab *slab, struct block *block) {
     block->listed = false;
 }
 
-static uint64_t clock_units(uint64_t now_ns) { return now_ns / SLAB_GRACE_NS; }
-
-uint8_t slab_tag(const struct block *block, uint64_t now_ns) {
-    return (uint8_t)((clock_units(now_ns) + block->tag_offset) & WORD_TAG_MASK);
-}
-
 /* A zeroed struct with a bitmap that is long enough for the smallest class, so that it serves every class. */
 static struct block *block_new(struct slab *slab) {
     uint64_t objects = slab->layout->super.block_bytes / SIZECLASS_BYTES_MIN;
@@ -78,7 +72,7 @@ static struct block *block_new(struct slab *slab) {
     return block;
 }
 
-struct block *slab_add(struct slab *slab, uint64_t number, uint64_t word, uint64_t now_ns, bool all_free) {
+struct block *slab_add(struct slab *slab, uint64_t number, uint64_t word, bool all_free) {
     uint8_t size_class = block_word_class(word);
     uint32_t objects = (uint32_t)(slab->layout->super.block_bytes / sizeclass_bytes(size_class));
     struct block *block = block_new(slab);
@@ -89,8 +83,6 @@ struct block *slab_add(struct slab *slab, uint64_t number, uint64_t word, uint64
     block->word = word;
     block->size_class = size_class;
     block->objects = objects;
-    /* Go on behind the tag that the last owner used last. */
-    block->tag_offset = (uint8_t)((block_word_tag(word) + 1u - clock_units(now_ns)) & WORD_TAG_MASK);
     for (uint32_t i = 0; all_free && i < objects; i++) {
         block->bitmap[i / 64] |= UINT64_C(1) << (i % 64);
         block->free++;
@@ -141,7 +133,7 @@ static uint64_t slab_pop(struct slab *slab, uint8_t size_class) {
     return (block->number << slab->layout->block_shift) + (uint64_t)index * sizeclass_bytes(size_class);
 }
 
-bool slab_take(struct slab *slab, uint8_t size_class, uint64_t now_ns, struct slab_object *out) {
+bool slab_take(struct slab *slab, uint8_t size_class, struct slab_object *out) {
     struct slab_class *class = &slab->classes[size_class];
     if (class->reserved == 0) {
         class->reserved = slab_pop(slab, size_class);
@@ -153,7 +145,6 @@ bool slab_take(struct slab *slab, uint8_t size_class, uint64_t now_ns, struct sl
     *out = (struct slab_object){
         .address = class->reserved,
         .next = next,
-        .tag = slab_tag(slab_block_of(slab, class->reserved), now_ns),
         .size_class = size_class,
     };
     class->reserved = next;

@@ -3,8 +3,6 @@
  *
  * A block's free objects are a bitmap. Of each class one object is always *reserved*: it is the `next` that the log
  * entry of the object handed out before names, so that the log is a list without a write of its own.
- * The tag of an object's word comes from the clock: (now / G + the block's offset) mod 128. An address is reused at
- * the earliest G after it was freed, so its tag always changes, and comes back after 127 G at the earliest (T3).
  */
 #ifndef FUSEE_SLAB_H
 #define FUSEE_SLAB_H
@@ -15,14 +13,11 @@
 #include "dm.h"
 #include "fusee/layout.h"
 
-#define SLAB_GRACE_NS UINT64_C(100000000) /* G: an address is reused so long after it was freed, at the earliest */
-
 struct block {
     struct block *previous, *next; /* in its class's list of blocks with free objects */
     uint64_t number;
     uint64_t word; /* its block-table word */
     uint8_t size_class;
-    uint8_t tag_offset;
     bool listed;
     uint32_t objects, free, search; /* search: bitmap word to look at first */
     uint64_t bitmap[];              /* 1 = free */
@@ -49,7 +44,7 @@ bool slab_open(struct slab *slab, const struct layout *layout, const struct dm_e
 void slab_close(struct slab *slab);
 
 /* A block was granted; all its objects are free, or none (adopted: they come one by one). NULL: out of memory. */
-struct block *slab_add(struct slab *slab, uint64_t number, uint64_t word, uint64_t now_ns, bool all_free);
+struct block *slab_add(struct slab *slab, uint64_t number, uint64_t word, bool all_free);
 
 /* The block is not ours any more; its free objects are forgotten. */
 void slab_remove(struct slab *slab, struct block *block);
@@ -61,12 +56,11 @@ static inline struct block *slab_block_of(const struct slab *slab, uint64_t addr
 struct slab_object {
     uint64_t address;
     uint64_t next; /* what the log entry must name */
-    uint8_t tag;
     uint8_t size_class;
 };
 
 /* Takes an object; false when the class has none to hand out and one to reserve behind it: add a block. */
-bool slab_take(struct slab *slab, uint8_t size_class, uint64_t now_ns, struct slab_object *out);
+bool slab_take(struct slab *slab, uint8_t size_class, struct slab_object *out);
 
 /* An object of an owned block becomes free (its grace period is over). */
 void slab_give(struct slab *slab, uint64_t address);
@@ -76,7 +70,5 @@ static inline bool slab_block_empty(const struct block *block) { return block->f
 
 /* Takes the reserved object of a class back into its block (before blocks are returned). */
 void slab_unreserve(struct slab *slab, uint8_t size_class);
-
-uint8_t slab_tag(const struct block *block, uint64_t now_ns);
 
 #endif

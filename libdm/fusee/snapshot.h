@@ -14,13 +14,19 @@
 #define SNAPSHOT_BACKUPS_MAX 3
 
 enum snapshot_verdict {
-    SNAPSHOT_WON,  /* every backup is mine: CAS the primary */
-    SNAPSHOT_FIX,  /* the first backup is mine: CAS the others from what they hold, then the primary */
-    SNAPSHOT_LOST, /* wait until the primary has moved */
+    SNAPSHOT_WON,   /* every backup is mine: CAS the primary */
+    SNAPSHOT_FIX,   /* the first backup is mine: CAS the others from what they hold, then the primary */
+    SNAPSHOT_LOST,  /* wait until the primary has moved */
+    SNAPSHOT_STALE, /* v_old was a guess and wrong: nobody has won or lost, begin again from the primary's word */
 };
 
 /* seen[i]: the word that the CAS of backup i found. backups >= 1. */
 enum snapshot_verdict snapshot_judge(const uint64_t *seen, uint32_t backups, uint64_t v_old, uint64_t v_new);
+
+/* The same where v_old is a guess, of a word that was seen in the primary before, and `primary` is what a READ of the
+ * primary beside the CASes found (trap T2). */
+enum snapshot_verdict snapshot_judge_guess(const uint64_t *seen, uint32_t backups, uint64_t v_old, uint64_t v_new,
+                                           uint64_t primary);
 
 /* Is backup i mine after a CAS that found `seen`? */
 static inline bool snapshot_mine(uint64_t seen, uint64_t v_old, uint64_t v_new) {

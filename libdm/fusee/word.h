@@ -8,15 +8,16 @@
  *   | fprint 8 | kind | class |  tag 7 |  address of the object, 64-byte units |
  *   +----------+------+-------+--------+--------------------------------------+
  *
- * The identity of a word is (address, tag), never its kind. A slot that was never used is 0; an empty word that
+ * The identity of a word is (address, tag), never its kind. The tag is the reclamation epoch, mod 128, in which the
+ * operation began that allocated the object (trap T3; see copy.h). A slot that was never used is 0; an empty word that
  * replaced something keeps address and tag of that object, so that it is unique too (protocol rule 3.1, trap T5).
  *
  * Block word: who owns a block of a region.
  *
- *    63  61 60   56 55        40 39    33 32                                 0
- *   +------+-------+------------+--------+--------------------------------------+
- *   |state3| class |  client 16 |  tag 7 |  generation 33                        |
- *   +------+-------+------------+--------+--------------------------------------+
+ *    63  61 60   56 55        40 39                                          0
+ *   +------+-------+------------+-----------------------------------------------+
+ *   |state3| class |  client 16 |  generation 40                                |
+ *   +------+-------+------------+-----------------------------------------------+
  */
 #ifndef FUSEE_WORD_H
 #define FUSEE_WORD_H
@@ -82,11 +83,10 @@ static inline uint64_t word_emptied(uint64_t word) { return word_identity(word);
 
 enum block_state { BLOCK_FREE = 0, BLOCK_SYSTEM, BLOCK_OWNED, BLOCK_ORPHAN };
 
-#define BLOCK_GENERATION_MASK ((UINT64_C(1) << 33) - 1)
+#define BLOCK_GENERATION_MASK ((UINT64_C(1) << 40) - 1)
 
-static inline uint64_t block_word(enum block_state state, uint8_t size_class, uint16_t client, uint8_t tag) {
-    return (uint64_t)state << 61 | (uint64_t)(size_class & 31) << 56 | (uint64_t)client << 40 |
-           (uint64_t)(tag & WORD_TAG_MASK) << 33;
+static inline uint64_t block_word(enum block_state state, uint8_t size_class, uint16_t client) {
+    return (uint64_t)state << 61 | (uint64_t)(size_class & 31) << 56 | (uint64_t)client << 40;
 }
 /* `next` with the generation that follows `word`'s, so that no block word ever comes back (no ABA). */
 static inline uint64_t block_word_after(uint64_t word, uint64_t next) {
@@ -95,7 +95,6 @@ static inline uint64_t block_word_after(uint64_t word, uint64_t next) {
 static inline enum block_state block_word_state(uint64_t word) { return (enum block_state)(word >> 61); }
 static inline uint8_t block_word_class(uint64_t word) { return word >> 56 & 31; }
 static inline uint16_t block_word_client(uint64_t word) { return (uint16_t)(word >> 40); }
-static inline uint8_t block_word_tag(uint64_t word) { return word >> 33 & WORD_TAG_MASK; }
 
 /* ---- Directory ------------------------------------------------------------------------------------------------- */
 

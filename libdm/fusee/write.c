@@ -1,6 +1,8 @@
 /* write.c: see write.h. */
 #include "fusee/write.h"
 
+#include <string.h>
+
 #include "assert.h"
 #include "fusee/allocator.h"
 #include "fusee/find.h"
@@ -20,6 +22,7 @@ struct attempt {
     enum dm_action action;
     struct dm_write write;
     bool blind;
+    bool guess; /* v_old comes from a copy: the primary has not been read yet */
     uint16_t slot;
     uint64_t v_old, v_new;
     enum attempt_end end;
@@ -143,7 +146,7 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
                 : attempt->blind ? WORD_LIVE_BLIND
                                  : WORD_LIVE_RMW,
         .size_class = place.size_class,
-        .tag = place.tag,
+        .tag = op_tag(op),
         .address = place.address,
     });
     *object = buffer_take(&session->buffers, sizeclass_bytes(place.size_class));
@@ -162,14 +165,15 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
     return DM_OK;
 }
 
-/* What a won round leaves behind: the old object, the cache, a tombstone to clear. */
-static void settle(struct fusee_op *op, const struct attempt *attempt) {
+/* What a won round leaves behind: the old object, cache and copy, a tombstone to clear. */
+static void settle(struct fusee_op *op, const struct attempt *attempt, const void *object) {
     struct dm_session *session = op->session;
     if (word_kind(attempt->v_old) != WORD_EMPTY) {
         allocator_free(session, attempt->v_old);
     }
     if (attempt->action == DM_DELETE) {
         cache_drop(&session->pool->cache, op->hash);
+        copy_drop(&session->pool->copies, op->hash);
         if (word_kind(attempt->v_new) == WORD_TOMBSTONE) {
             job_add(session, op_slot_address(op, attempt->slot), attempt->v_new);
         }
@@ -177,10 +181,10 @@ static void settle(struct fusee_op *op, const struct attempt *attempt) {
     }
     session->stats.tombstones_reused += word_kind(attempt->v_old) == WORD_TOMBSTONE;
     cache_store(&session->pool->cache, op->hash, attempt->slot, attempt->v_new, op->now_ns);
+    copy_store(&session->pool->copies, object, attempt->slot, attempt->v_new, op->epoch);
 }
 
 static enum dm_status finish_lost(struct fusee_op *op, struct attempt *attempt, bool insert) {
-    bool single = op_replicas(op) == 1;
     enum dm_status status = round_wait(op, op_slot_address(op, attempt->slot), attempt->v_old, &attempt->moved_to);
     if (status != DM_OK) {
         return status;
@@ -189,16 +193,37 @@ static enum dm_status finish_lost(struct fusee_op *op, struct attempt *attempt, 
         attempt->end = ATTEMPT_LOOK;
         return DM_OK;
     }
-    /* With one replica nobody has "lost": a failed CAS only means that the word was not current any more. */
-    attempt->may_answer = !single && snapshot_loser_may_answer(attempt->blind, attempt->moved_to);
+    attempt->may_answer = snapshot_loser_may_answer(attempt->blind, attempt->moved_to);
     attempt->end = ATTEMPT_FROM_WORD;
     return DM_OK;
+}
+
+/* Books what became of a guess. */
+static void note_guess(struct fusee_op *op, bool stale) {
+    struct dm_session_stats *stats = &op->session->stats;
+    *(stale ? &stats->guesses_stale : &stats->guesses_right) += 1;
+    copy_note(&op->session->pool->copies, op->hash, stale ? COPY_STALE : COPY_RIGHT);
+}
+
+/* What the attempt's round has come to, and where the next attempt begins. */
+static enum dm_status conclude(struct fusee_op *op, struct attempt *attempt, bool insert, enum round_result result) {
+    switch (result) {
+    case ROUND_CONFLICT:
+        attempt->end = ATTEMPT_LOOK;
+        return DM_OK;
+    case ROUND_STALE: /* nobody is ahead of this write, so nobody answers for it (trap T2) */
+        attempt->moved_to = op->slot_word;
+        attempt->end = ATTEMPT_FROM_WORD;
+        return DM_OK;
+    default:
+        return finish_lost(op, attempt, insert);
+    }
 }
 
 static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) {
     struct dm_session *session = op->session;
     struct buffer *object = NULL;
-    struct round round = {.slot = true, .insert = op->result == FIND_ABSENT};
+    struct round round = {.slot = true, .guess = attempt->guess, .insert = op->result == FIND_ABSENT};
     attempt->end = ATTEMPT_DONE;
     enum dm_status status = aim(op, attempt);
     if (status != DM_OK) {
@@ -218,31 +243,65 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
     round.v_new = attempt->v_new;
     enum round_result result = ROUND_LOST;
     status = round_run(op, &round, &result);
+    if (status == DM_OK && result == ROUND_WON) {
+        settle(op, attempt, round.object);
+    }
     if (object != NULL) {
         buffer_give(&session->buffers, object);
     }
     if (status != DM_OK) {
         return status; /* the object may be in a slot: it is not freed */
     }
+    if (attempt->guess) {
+        note_guess(op, result == ROUND_STALE);
+    }
     if (result == ROUND_WON) {
-        settle(op, attempt);
-        attempt->end = ATTEMPT_DONE;
         return DM_OK;
     }
     if (object != NULL) {
         allocator_free(session, attempt->v_new);
     }
-    if (result == ROUND_CONFLICT) {
-        attempt->end = ATTEMPT_LOOK;
-        return DM_OK;
+    return conclude(op, attempt, round.insert, result);
+}
+
+/* Begins from a copy of the key's object instead of reading slot and object: op looks as if find had found it. Not when
+ * the copy may be of a word that has come back (trap T3), and not where guesses are mostly wrong. */
+static bool guess_start(struct fusee_op *op, const struct write_request *request, enum find_want want) {
+    struct dm_session *session = op->session;
+    struct copy copy;
+    if (!copy_find(&session->pool->copies, op->hash, op->key, &copy) || (request->fn != NULL && !copy.whole)) {
+        return false;
     }
-    return finish_lost(op, attempt, round.insert);
+    if (!copy_is_certain(&copy, op->epoch)) {
+        session->stats.guesses_old++;
+        return false;
+    }
+    if (copy.score >= COPY_SCORE_SKIP) {
+        copy_note(&session->pool->copies, op->hash, COPY_SKIPPED);
+        return false;
+    }
+    if (request->write == NULL) {
+        op->object = buffer_take(&session->buffers, sizeof copy.data);
+        if (op->object == NULL) {
+            return false;
+        }
+        memcpy(op->object->bytes, copy.data, sizeof copy.data);
+    }
+    op->slot = copy.slot;
+    op->word = copy.word;
+    op->want = want;
+    op->result = FIND_LIVE;
+    op->step = FIND_DONE;
+    return true;
 }
 
 static enum dm_status write_attempts(struct fusee_op *op, const struct write_request *request) {
     enum find_want want = request->fn == NULL ? FIND_FOR_PUT : FIND_FOR_WRITE;
     struct attempt attempt = {.may_answer = false};
-    find_start(op, want, true);
+    attempt.guess = guess_start(op, request, want);
+    if (!attempt.guess) {
+        find_start(op, want, true);
+    }
     for (;;) {
         enum dm_status status = find_run(op);
         if (status == DM_OK && attempt.may_answer && op->result == FIND_LIVE && op->word == attempt.moved_to) {
@@ -253,10 +312,16 @@ static enum dm_status write_attempts(struct fusee_op *op, const struct write_req
         if (status == DM_OK) {
             status = decide(op, request, &attempt);
         }
+        if (attempt.guess && attempt.action == DM_KEEP) { /* nothing would show whether the copy is current: look */
+            attempt.guess = false;
+            find_start(op, want, true);
+            continue;
+        }
         if (status != DM_OK || attempt.action == DM_KEEP) {
             return status;
         }
         status = attempt_run(op, &attempt);
+        attempt.guess = false;
         if (status != DM_OK || attempt.end == ATTEMPT_DONE) {
             return status;
         }

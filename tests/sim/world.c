@@ -9,6 +9,7 @@
 
 #include "assert.h"
 #include "check.h"
+#include "fusee/epoch.h"
 #include "fusee/session.h"
 #include "workload.h"
 
@@ -19,7 +20,7 @@
 #define AWAY_MAX_TURNS 200u
 #define LEAVE_ODDS 400u
 #define JUMP_MAX_MS 20
-#define TAGS_ROUND_NS (SLAB_GRACE_NS * (WORD_TAG_MASK + 1))
+#define TAGS_ROUND_NS (EPOCH_NS * (WORD_TAG_MASK + 1))
 
 const char *const rare_names[RARE_COUNT] = {
     [RARE_LOSER_WAITS] = "loser of a round waits",
@@ -185,7 +186,8 @@ static void client_come(struct world *world, struct client *client) {
                                         .region_bytes = world->plan.region_bytes,
                                         .block_bytes = world->plan.block_bytes,
                                         .subtables = 1,
-                                        .cache_bytes = world->plan.cache_bytes};
+                                        .cache_bytes = world->plan.cache_bytes,
+                                        .copy_bytes = world->plan.cache_bytes * 4};
         status = dm_pool_open(&config, &gateway->pool, error, sizeof error);
     }
     if (status == DM_OK) {

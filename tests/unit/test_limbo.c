@@ -34,17 +34,16 @@ static int teardown(void **state) {
     return 0;
 }
 
-static void nothing_leaves_before_two_epochs_and_the_grace_period(void **state) {
+static void nothing_leaves_before_the_epoch_has_advanced_twice(void **state) {
     struct limbo *limbo = &((struct bench *)*state)->limbo;
     uint64_t address;
-    assert_false(limbo_pop(limbo, UINT64_MAX, UINT64_MAX, &address));
+    assert_false(limbo_pop(limbo, UINT64_MAX, &address));
     assert_true(limbo_push(limbo, 4096));
-    assert_false(limbo_pop(limbo, UINT64_MAX, UINT64_MAX, &address)); /* not sealed */
-    limbo_seal(limbo, limbo->tail, 10, 1000);
-    assert_false(limbo_pop(limbo, 10, 1000, &address));
-    assert_false(limbo_pop(limbo, 11, UINT64_MAX, &address));
-    assert_false(limbo_pop(limbo, 12, 1000 + SLAB_GRACE_NS - 1, &address));
-    assert_true(limbo_pop(limbo, 12, 1000 + SLAB_GRACE_NS, &address));
+    assert_false(limbo_pop(limbo, UINT64_MAX, &address)); /* not sealed */
+    limbo_seal(limbo, limbo->tail, 10);
+    assert_false(limbo_pop(limbo, 10, &address));
+    assert_false(limbo_pop(limbo, 11, &address));
+    assert_true(limbo_pop(limbo, 12, &address));
     assert_int_equal(address, 4096);
     assert_int_equal(limbo_count(limbo), 0);
 }
@@ -55,12 +54,12 @@ static void what_was_freed_behind_the_look_at_the_epoch_is_not_sealed_with_it(vo
     assert_true(limbo_push(limbo, 64));
     uint64_t before = limbo->tail;
     assert_true(limbo_push(limbo, 128)); /* while the epoch was being read */
-    limbo_seal(limbo, before, 10, 0);
-    assert_true(limbo_pop(limbo, 12, SLAB_GRACE_NS, &address));
+    limbo_seal(limbo, before, 10);
+    assert_true(limbo_pop(limbo, 12, &address));
     assert_int_equal(address, 64);
-    assert_false(limbo_pop(limbo, 100, UINT64_MAX, &address));
-    limbo_seal(limbo, limbo->tail, 20, 0);
-    assert_true(limbo_pop(limbo, 22, SLAB_GRACE_NS, &address));
+    assert_false(limbo_pop(limbo, 100, &address));
+    limbo_seal(limbo, limbo->tail, 20);
+    assert_true(limbo_pop(limbo, 22, &address));
     assert_int_equal(address, 128);
 }
 
@@ -72,9 +71,9 @@ static void all_leave_in_the_order_in_which_they_came_however_many(void **state)
         for (uint64_t i = 0; i < epoch % 97 * 7; i++) {
             assert_true(limbo_push(limbo, ++pushed * 64));
         }
-        limbo_seal(limbo, limbo->tail, epoch, epoch * 1000);
+        limbo_seal(limbo, limbo->tail, epoch);
         uint64_t address;
-        while (epoch % 50 == 0 && limbo_pop(limbo, epoch, UINT64_MAX, &address)) {
+        while (epoch % 50 == 0 && limbo_pop(limbo, epoch, &address)) {
             assert_int_equal(address, ++popped * 64);
         }
         assert_int_equal(limbo_count(limbo), pushed - popped);
@@ -87,16 +86,16 @@ static void more_segments_than_there_is_room_for_share_the_last(void **state) {
     struct limbo *limbo = &((struct bench *)*state)->limbo;
     for (uint64_t i = 1; i <= LIMBO_SEGMENTS * 2; i++) {
         assert_true(limbo_push(limbo, i * 64));
-        limbo_seal(limbo, limbo->tail, i, 0);
+        limbo_seal(limbo, limbo->tail, i);
     }
     uint64_t address;
     uint64_t count = 0;
-    while (limbo_pop(limbo, UINT64_MAX, UINT64_MAX, &address)) {
+    while (limbo_pop(limbo, UINT64_MAX, &address)) {
         assert_int_equal(address, ++count * 64);
     }
     assert_int_equal(count, LIMBO_SEGMENTS); /* the others are not sealed yet */
-    limbo_seal(limbo, limbo->tail, 1000, 0);
-    while (limbo_pop(limbo, UINT64_MAX, UINT64_MAX, &address)) {
+    limbo_seal(limbo, limbo->tail, 1000);
+    while (limbo_pop(limbo, UINT64_MAX, &address)) {
         assert_int_equal(address, ++count * 64);
     }
     assert_int_equal(count, LIMBO_SEGMENTS * 2);
@@ -106,12 +105,12 @@ static void a_segment_is_never_sealed_twice(void **state) {
     struct limbo *limbo = &((struct bench *)*state)->limbo;
     uint64_t address;
     assert_true(limbo_push(limbo, 64));
-    limbo_seal(limbo, limbo->tail, 10, 0);
-    limbo_seal(limbo, limbo->tail, 5, 0); /* a slower tick comes late */
-    limbo_seal(limbo, 0, 5, 0);
+    limbo_seal(limbo, limbo->tail, 10);
+    limbo_seal(limbo, limbo->tail, 5); /* a slower tick comes late */
+    limbo_seal(limbo, 0, 5);
     assert_int_equal(limbo->segment_count, 1);
-    assert_false(limbo_pop(limbo, 11, UINT64_MAX, &address));
-    assert_true(limbo_pop(limbo, 12, UINT64_MAX, &address));
+    assert_false(limbo_pop(limbo, 11, &address));
+    assert_true(limbo_pop(limbo, 12, &address));
 }
 
 static void without_memory_a_push_says_so_and_keeps_the_others(void **state) {
@@ -122,10 +121,10 @@ static void without_memory_a_push_says_so_and_keeps_the_others(void **state) {
         count++;
     }
     assert_int_equal(count, bench->limbo.capacity);
-    limbo_seal(&bench->limbo, bench->limbo.tail, 1, 0);
+    limbo_seal(&bench->limbo, bench->limbo.tail, 1);
     uint64_t address;
     for (uint64_t i = 1; i <= count; i++) {
-        assert_true(limbo_pop(&bench->limbo, 3, UINT64_MAX, &address));
+        assert_true(limbo_pop(&bench->limbo, 3, &address));
         assert_int_equal(address, i * 64);
     }
 }
@@ -133,7 +132,7 @@ static void without_memory_a_push_says_so_and_keeps_the_others(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(nothing_leaves_before_two_epochs_and_the_grace_period),
+        TEST(nothing_leaves_before_the_epoch_has_advanced_twice),
         TEST(what_was_freed_behind_the_look_at_the_epoch_is_not_sealed_with_it),
         TEST(all_leave_in_the_order_in_which_they_came_however_many),
         TEST(more_segments_than_there_is_room_for_share_the_last),

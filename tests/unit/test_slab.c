@@ -1,4 +1,4 @@
-/* test_slab.c: objects cut from owned blocks, and their tags (fusee/slab.h, trap T3). */
+/* test_slab.c: objects cut from owned blocks (fusee/slab.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,6 @@
 #include "fixture.h"
 #include "fusee/slab.h"
 #include "fusee/word.h"
-
-#define START_NS UINT64_C(5000000000)
 
 struct bench {
     struct fake_env fake;
@@ -40,9 +38,8 @@ static int teardown(void **state) {
     return 0;
 }
 
-static struct block *add(struct bench *bench, uint64_t number, uint8_t size_class, uint8_t tag, bool all_free) {
-    struct block *block =
-        slab_add(&bench->slab, number, block_word(BLOCK_OWNED, size_class, 1, tag), START_NS, all_free);
+static struct block *add(struct bench *bench, uint64_t number, uint8_t size_class, bool all_free) {
+    struct block *block = slab_add(&bench->slab, number, block_word(BLOCK_OWNED, size_class, 1), all_free);
     assert_non_null(block);
     return block;
 }
@@ -52,14 +49,14 @@ static void every_object_is_handed_out_once_and_the_last_stays_reserved(void **s
     const uint8_t classes[] = {0, 1, 4, 10, 22};
     for (size_t i = 0; i < sizeof classes; i++) {
         uint32_t bytes = sizeclass_bytes(classes[i]);
-        struct block *block = add(bench, 1, classes[i], 0, true);
+        struct block *block = add(bench, 1, classes[i], true);
         uint32_t objects = (16u << 10) / bytes;
         assert_int_equal(block->objects, objects);
         bool seen[128] = {false};
         struct slab_object object;
         uint64_t next = 0;
         uint32_t count = 0;
-        while (slab_take(&bench->slab, classes[i], START_NS, &object)) {
+        while (slab_take(&bench->slab, classes[i], &object)) {
             uint64_t offset = object.address - (16u << 10);
             assert_int_equal(offset % bytes, 0);
             assert_true(offset / bytes < objects);
@@ -80,15 +77,15 @@ static void every_object_is_handed_out_once_and_the_last_stays_reserved(void **s
 
 static void what_is_given_back_is_handed_out_again(void **state) {
     struct bench *bench = *state;
-    add(bench, 1, 0, 0, true);
-    add(bench, 2, 0, 0, true);
+    add(bench, 1, 0, true);
+    add(bench, 2, 0, true);
     uint64_t held[256];
     uint32_t count = 0;
     uint64_t random = 1;
     struct slab_object object;
     for (uint32_t i = 0; i < 20000; i++) {
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
-        if ((random >> 60) < 9 && slab_take(&bench->slab, 0, START_NS, &object)) {
+        if ((random >> 60) < 9 && slab_take(&bench->slab, 0, &object)) {
             for (uint32_t k = 0; k < count; k++) {
                 assert_int_not_equal(held[k], object.address);
             }
@@ -105,10 +102,10 @@ static void what_is_given_back_is_handed_out_again(void **state) {
 
 static void a_block_is_empty_when_nothing_is_out_or_reserved(void **state) {
     struct bench *bench = *state;
-    struct block *block = add(bench, 1, 0, 0, true);
+    struct block *block = add(bench, 1, 0, true);
     struct slab_object object;
     assert_true(slab_block_empty(block));
-    assert_true(slab_take(&bench->slab, 0, START_NS, &object));
+    assert_true(slab_take(&bench->slab, 0, &object));
     slab_give(&bench->slab, object.address);
     assert_false(slab_block_empty(block)); /* one is reserved */
     slab_unreserve(&bench->slab, 0);
@@ -120,12 +117,12 @@ static void a_block_is_empty_when_nothing_is_out_or_reserved(void **state) {
 static void the_first_block_is_used_up_before_another_is_begun(void **state) {
     struct bench *bench = *state;
     for (uint64_t b = 1; b <= 3; b++) {
-        add(bench, b, 0, 0, true);
+        add(bench, b, 0, true);
     }
     struct slab_object object;
     uint64_t blocks = 0; /* a bit a block */
     for (uint32_t i = 0; i < 127; i++) {
-        assert_true(slab_take(&bench->slab, 0, START_NS, &object));
+        assert_true(slab_take(&bench->slab, 0, &object));
         blocks |= UINT64_C(1) << (object.address >> 14);
     }
     assert_int_equal(__builtin_popcountll(blocks), 1);
@@ -137,7 +134,7 @@ static void blocks_can_be_removed_in_any_order(void **state) {
     for (uint32_t order = 0; order < 24; order++) {
         struct block *block[4];
         for (uint64_t b = 0; b < 4; b++) {
-            block[b] = add(bench, b + 1, 0, 0, true);
+            block[b] = add(bench, b + 1, 0, true);
         }
         uint32_t rest = order;
         for (uint32_t left = 4; left > 0; left--) {
@@ -159,39 +156,15 @@ static void blocks_can_be_removed_in_any_order(void **state) {
 static void an_adopted_block_begins_with_nothing_free(void **state) {
     struct bench *bench = *state;
     struct slab_object object;
-    struct block *block = add(bench, 3, 0, 0, false);
-    assert_false(slab_take(&bench->slab, 0, START_NS, &object));
+    struct block *block = add(bench, 3, 0, false);
+    assert_false(slab_take(&bench->slab, 0, &object));
     assert_int_equal(block->free, 0);
     slab_give(&bench->slab, (UINT64_C(3) << 14) + 5 * 128);
-    assert_false(slab_take(&bench->slab, 0, START_NS, &object)); /* one to reserve, none to hand out */
+    assert_false(slab_take(&bench->slab, 0, &object)); /* one to reserve, none to hand out */
     slab_give(&bench->slab, (UINT64_C(3) << 14) + 9 * 128);
-    assert_true(slab_take(&bench->slab, 0, START_NS, &object));
+    assert_true(slab_take(&bench->slab, 0, &object));
     assert_int_equal(object.address, (UINT64_C(3) << 14) + 5 * 128);
     assert_int_equal(object.next, (UINT64_C(3) << 14) + 9 * 128);
-}
-
-static void t3_tags_change_with_every_reuse_and_return_after_127_graces(void **state) {
-    struct bench *bench = *state;
-    struct block *block = add(bench, 1, 0, 0, true);
-    for (uint64_t offset = 0; offset < 3 * SLAB_GRACE_NS; offset += SLAB_GRACE_NS / 10) {
-        uint8_t tag = slab_tag(block, START_NS + offset);
-        for (uint64_t wait = SLAB_GRACE_NS; wait <= 127 * SLAB_GRACE_NS; wait += SLAB_GRACE_NS / 4) {
-            assert_int_not_equal(slab_tag(block, START_NS + offset + wait), tag);
-        }
-        assert_int_equal(slab_tag(block, START_NS + offset + 128 * SLAB_GRACE_NS), tag);
-    }
-}
-
-/* The next owner has another clock; its tags go on behind the last ones. */
-static void t3_tags_go_on_behind_those_of_the_last_owner(void **state) {
-    struct bench *bench = *state;
-    for (uint32_t last = 0; last < 128; last++) {
-        for (uint64_t now_ns = 0; now_ns < 400 * SLAB_GRACE_NS; now_ns += 37 * SLAB_GRACE_NS + 12345) {
-            struct block *block = slab_add(&bench->slab, 2, block_word(BLOCK_OWNED, 0, 1, (uint8_t)last), now_ns, true);
-            assert_int_equal(slab_tag(block, now_ns), (last + 1) % 128);
-            slab_remove(&bench->slab, block);
-        }
-    }
 }
 
 int main(void) {
@@ -203,8 +176,6 @@ int main(void) {
         TEST(the_first_block_is_used_up_before_another_is_begun),
         TEST(blocks_can_be_removed_in_any_order),
         TEST(an_adopted_block_begins_with_nothing_free),
-        TEST(t3_tags_change_with_every_reuse_and_return_after_127_graces),
-        TEST(t3_tags_go_on_behind_those_of_the_last_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,13 +122,11 @@ static void a_block_word_gives_back_what_was_packed(void **state) {
         enum block_state kind = (enum block_state)(i % 4);
         uint8_t size_class = (uint8_t)(next_random(&random) >> 9) & 31;
         uint16_t client = (uint16_t)(next_random(&random) >> 9);
-        uint8_t tag = (uint8_t)(next_random(&random) >> 9) & WORD_TAG_MASK;
-        uint64_t word = block_word(kind, size_class, client, tag);
+        uint64_t word = block_word(kind, size_class, client);
         for (int turn = 0; turn < 2; turn++) {
             assert_int_equal(block_word_state(word), kind);
             assert_int_equal(block_word_class(word), size_class);
             assert_int_equal(block_word_client(word), client);
-            assert_int_equal(block_word_tag(word), tag);
             word = block_word_after(next_random(&random), word);
         }
     }
@@ -136,8 +134,8 @@ static void a_block_word_gives_back_what_was_packed(void **state) {
 
 static void a_block_word_never_comes_back(void **state) {
     (void)state;
-    uint64_t owned = block_word(BLOCK_OWNED, 3, 7, 5);
-    uint64_t free_word = block_word(BLOCK_FREE, 3, 0, 5);
+    uint64_t owned = block_word(BLOCK_OWNED, 3, 7);
+    uint64_t free_word = block_word(BLOCK_FREE, 3, 0);
     uint64_t word = 0;
     uint64_t first = 0;
     for (int i = 0; i < 1000; i++) {
