@@ -109,6 +109,20 @@ static struct copy_entry *entry_for(const struct copies *copies, uint64_t hash) 
     return oldest;
 }
 
+static void entry_fill(struct copy_entry *entry, const uint8_t *from, uint64_t bytes) {
+    uint64_t part;
+    uint64_t i = 0;
+    for (; i < bytes / sizeof part; i++) {
+        memcpy(&part, from + i * sizeof part, sizeof part);
+        atomic_store_explicit(&entry->data[i], part, memory_order_relaxed);
+    }
+    if (bytes % sizeof part != 0) {
+        part = 0;
+        memcpy(&part, from + i * sizeof part, bytes % sizeof part);
+        atomic_store_explicit(&entry->data[i], part, memory_order_relaxed);
+    }
+}
+
 void copy_store(struct copies *copies, const void *object, uint16_t slot, uint64_t word, uint64_t epoch) {
     const struct object_header *header = object_header(object);
     uint64_t bytes = sizeof *header + (uint64_t)header->key_length;
@@ -127,12 +141,7 @@ void copy_store(struct copies *copies, const void *object, uint16_t slot, uint64
     atomic_store_explicit(&entry->word, word, memory_order_relaxed);
     atomic_store_explicit(&entry->epoch, epoch, memory_order_relaxed);
     atomic_store_explicit(&entry->bytes, bytes, memory_order_relaxed);
-    const uint8_t *from = object;
-    for (uint64_t at = 0; at < bytes; at += sizeof(uint64_t)) {
-        uint64_t part = 0;
-        memcpy(&part, from + at, bytes - at < sizeof part ? bytes - at : sizeof part);
-        atomic_store_explicit(&entry->data[at / sizeof part], part, memory_order_relaxed);
-    }
+    entry_fill(entry, object, bytes);
     entry_unlock(entry, sequence);
 }
 
