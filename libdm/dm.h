@@ -247,6 +247,32 @@ typedef enum dm_action dm_update_fn(void *context, const struct dm_value *old, s
 DM_MUST_USE enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn,
                                      void *context, struct dm_read *old_out);
 
+/* ---- All keys -------------------------------------------------------------------------------------------------- */
+
+/* A key that a scan has met. Valid during the call only. */
+struct dm_scanned {
+    struct dm_key key;
+    uint8_t type;
+    uint8_t encoding;
+    int64_t expire_ms;
+    uint32_t value_length;
+};
+
+/* Must not call dm_ functions. */
+typedef void dm_scan_fn(void *context, const struct dm_scanned *scanned);
+
+struct dm_scan {
+    uint16_t space;
+    uint32_t count; /* keys wanted; there may be some more, or fewer where the index is sparse */
+    dm_scan_fn *fn;
+    void *context;
+};
+
+/* Passes some keys of the space to fn. *cursor is 0 to begin, and 0 again when all has been seen; otherwise it is the
+ * next call's, on any session of the pool. A key that is there from the first call to the last is passed, once; one
+ * that comes or goes meanwhile may be. Errors leave *cursor as it was. */
+DM_MUST_USE enum dm_status dm_scan(struct dm_session *session, const struct dm_scan *request, uint64_t *cursor);
+
 /* ---- Counters -------------------------------------------------------------------------------------------------- */
 
 /* Operations as counted. */
@@ -256,6 +282,7 @@ enum dm_kind {
     DM_KIND_UPDATE,
     DM_KIND_DELETE,
     DM_KIND_GET_MANY,
+    DM_KIND_SCAN,
     DM_KIND_CLEAR,       /* tombstones cleared, off the request path */
     DM_KIND_MAINTENANCE, /* memory: grants, free maps, epochs */
     DM_KIND_COUNT
