@@ -42,10 +42,11 @@ MEMSERVER_SRC := $(sort $(wildcard memserver/*.c))
 COMMON_SRC := $(sort $(wildcard tests/common/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SHARED_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
-# Programs made of all the sources of one folder: build/sim, build/model.
-WHOLE := $(filter sim model,$(notdir $(patsubst %/,%,$(dir $(wildcard tests/*/main.c)))))
+# Programs made of all the sources of one folder: build/sim, build/model, build/explore (and of another's).
+WHOLE := $(filter sim model explore,$(notdir $(patsubst %/,%,$(dir $(wildcard tests/*/main.c)))))
 WHOLE_SRC := $(foreach folder,$(WHOLE),$(sort $(wildcard tests/$(folder)/*.c)))
-PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/%,$(sort $(wildcard tests/*/*.c))) \
+PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/% \
+	tests/explore/%,$(sort $(wildcard tests/*/*.c))) \
 	$(sort $(wildcard bench/*.c))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
@@ -57,8 +58,8 @@ UNIT_SHARED_OBJ := $(call objects,$(UNIT_SHARED_SRC))
 ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(COMMON_SRC) $(UNIT_SRC) \
 	$(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC))
 
-LIBDM_LIBS := -lisal -lxxhash -lm
-GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma
+LIBDM_LIBS := -lrdmacm -libverbs -lcrypto -lisal -lxxhash -lm
+GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma -lssl -lcrypto
 MEMSERVER_LIBS := -linih -lnuma
 
 PRODUCT := $(BUILD)/libdm.a $(BUILD)/libdm.so \
@@ -77,8 +78,10 @@ GATEWAY_USERS := $(call users,gateway)
 MEMSERVER_USERS := $(GATEWAY_USERS) $(call users,memserver)
 archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) \
 	$(if $(filter $(1),$(MEMSERVER_USERS)),$(BUILD)/memserver.a) $(BUILD)/libdm.a
+# Unit tests may run over RDMA, and serve the memory themselves then.
+unit_archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) $(BUILD)/memserver.a $(BUILD)/libdm.a
 
-.PHONY: all unit tests run test sim model test-all bench install uninstall clean format help FORCE
+.PHONY: all unit tests run test sim model explore rdma-test test-all bench install uninstall clean format help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -137,7 +140,7 @@ $(BUILD)/fusegate-memserver: $(BUILD)/obj/memserver/main.o $(BUILD)/memserver.a 
 	$(Q)$(CC) -o $@ $(LINK) $^ $(MEMSERVER_LIBS) $(LIBDM_LIBS)
 
 define unit_program
-$(BUILD)/unit/$(1:tests/unit/%.c=%): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/unit/shared.a $(call archives_of,$(1))
+$(BUILD)/unit/$(1:tests/unit/%.c=%): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/unit/shared.a $(call unit_archives_of,$(1))
 	$$(SAY) LINK $$@
 	$$(Q)$$(CC) -o $$@ $$(LINK) $$^ $$(GATEWAY_LIBS) $$(LIBDM_LIBS) -lcmocka
 endef
@@ -152,9 +155,10 @@ $(BUILD)/tests/$(patsubst tests/%,%,$(1:.c=)): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/
 endef
 $(foreach source,$(PROGRAM_SRC),$(eval $(call program,$(source))))
 
+explore_SHARED := $(wildcard tests/sim/history*.c)
 define whole_program
-$(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c))) $(BUILD)/tests/common.a \
-	$(BUILD)/libdm.a
+$(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c)) $($(1)_SHARED)) \
+	$(BUILD)/tests/common.a $(BUILD)/libdm.a
 	$$(SAY) LINK $$@
 	$$(Q)$$(CC) -o $$@ $$(LINK) $$^ $$(LIBDM_LIBS)
 endef
@@ -173,12 +177,25 @@ test:
 	@BUILD=$(BUILD) tools/run-tests
 
 sim:
+ifneq ($(MUTANT),)
+	@tests/sim/mutants/run --into $(BUILD)/mutants --seeds $(SEEDS) $(MUTANT)
+else
 	@+$(MAKE) --no-print-directory $(JOBS) $(BUILD)/sim
 	@$(BUILD)/sim --seeds $(SEEDS) --jobs $(shell nproc)
+endif
 
 model:
 	@+$(MAKE) --no-print-directory $(JOBS) $(BUILD)/model
 	@$(BUILD)/model
+
+explore:
+	@+$(MAKE) --no-print-directory $(JOBS) $(BUILD)/explore
+	@$(BUILD)/explore --jobs $(shell nproc) $(if $(LONG),--long)
+
+rdma-test:
+	@tools/install-deps all
+	@+$(MAKE) --no-print-directory $(JOBS) all tests
+	@BUILD=$(BUILD) tests/rdma/run
 
 test-all:
 	@tools/install-deps all
@@ -242,7 +259,10 @@ help:
 	@echo 'make test       install what is missing, build, run all tests: minutes'
 	@echo 'make test-all   the same at length, and unit tests under sanitizers and with clang'
 	@echo 'make sim        the engine under simulated faults, SEEDS=2000 of them'
+	@echo 'make sim MUTANT=name   ... an engine without one cure (tests/sim/mutants), which must be found'
 	@echo 'make model      all interleavings of small programs under the replication rules (LONG=1: larger ones)'
+	@echo 'make explore    the engine under all interleavings of short programs, with crashes (LONG=1: longer ones)'
+	@echo 'make rdma-test  over RDMA, in a virtual machine (LONG=1: more); RDMA_DEVICE=mlx5_0: on that adapter'
 	@echo 'make bench      compare with redis-server'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= LIBDIR=PREFIX/lib; make uninstall takes it away'
 	@echo 'make format     format all sources with clang-format'

@@ -118,6 +118,30 @@ DM_MUST_USE enum dm_status dm_fabric_open_embedded(const struct dm_env *env, con
 DM_MUST_USE enum dm_status dm_fabric_open_local(const struct dm_env *env, const char *const *memservers,
                                                 uint32_t memserver_count, struct dm_fabric **out, char *error,
                                                 size_t error_bytes);
+/* `verbs` provider: how memory nodes are reached over RDMA. dm_verbs_config_init sets what the route and the device
+ * decide by themselves (-1, 0 or NULL); only the secret must be given. The memory node takes the same. */
+struct dm_verbs_config {
+    const void *secret; /* both sides prove that they know it; 16 to 256 bytes */
+    uint32_t secret_bytes;
+    const char *pool;      /* name of the pool, must be the same on both sides; NULL = "" */
+    const char *device;    /* the only device that may be used, such as "mlx5_0"; NULL or "" = the route's */
+    uint32_t port;         /* of the device; 0 = the route's */
+    int32_t gid_index;     /* -1 = the one of the route's address */
+    uint32_t mtu;          /* 256 to 4096; 0 = the path's */
+    int32_t traffic_class; /* 0 to 255, on RoCE the IP packets' ToS; -1 = 0 */
+    int32_t service_level; /* 0 to 15; -1 = the route's */
+    uint32_t timeout;      /* of an unanswered packet: 4.096 us * 2^timeout, 1 to 31; 0 = what suits the device */
+    int32_t retry_count;   /* resends of it, 0 to 7, then the connection is broken; -1 = what suits the device */
+    uint32_t rnr_retry;    /* resends to a receiver that is not ready, 0 to 7; 7 = for ever */
+    bool no_windows;       /* memory node: without memory windows, even if the device has them */
+};
+void dm_verbs_config_init(struct dm_verbs_config *config);
+
+/* memservers: "rdma://host:port", in the pool's order. The config is copied. On failure `error` says which node, what
+ * was wrong and what to do. Starts one thread, which makes and mends connections. */
+DM_MUST_USE enum dm_status dm_fabric_open_verbs(const struct dm_env *env, const struct dm_verbs_config *config,
+                                                const char *const *memservers, uint32_t memserver_count,
+                                                struct dm_fabric **out, char *error, size_t error_bytes);
 void dm_fabric_close(struct dm_fabric *fabric);
 
 /* ---- Pool ------------------------------------------------------------------------------------------------------ */
@@ -166,6 +190,33 @@ void dm_session_close(struct dm_session *session);
 /* Polls the fabric, runs ready coroutines and due maintenance (never more than a bounded amount).
  * Returns ns until it wants to be called again: 0 = at once, UINT64_MAX = only after new requests. */
 uint64_t dm_session_poll(struct dm_session *session);
+
+/* A descriptor to wait on while remote operations are pending: it becomes readable when one has ended after
+ * dm_session_arm returned true. -1: this fabric's operations end at once, so that nothing is ever to be waited for.
+ * Nobody but the session may read it; watching it in an event loop, level triggered, is all that is needed. */
+int dm_session_descriptor(const struct dm_session *session);
+
+/* To be called after a dm_session_poll that returned 0, before sleeping on the descriptor. True: the thread may sleep
+ * for *wait_ns (UINT64_MAX: as long as it likes). False: there is something to do; poll. */
+bool dm_session_arm(struct dm_session *session, uint64_t *wait_ns);
+
+/* A client of the pool: a session of any process. */
+struct dm_client {
+    uint32_t client;    /* number of its record */
+    uint64_t owner;     /* the nonce with which it registered */
+    uint64_t announced; /* the epoch in which its oldest operation in flight began, and 1; 0: it is idle */
+    bool gone;          /* its process has ended without giving the record back; false where the fabric cannot tell */
+};
+
+/* All clients that are registered, at most `capacity`. Inside a coroutine. */
+DM_MUST_USE enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *out, uint32_t capacity,
+                                              uint32_t *count);
+
+/* Repairs clients that are dead, and of which the caller knows that nothing they posted can take effect any more: ends
+ * their open rounds, gives their memory back to the pool, and frees their records. Sessions do that by themselves for
+ * clients that are `gone`. Inside a coroutine. DM_NOT_FOUND: there is none of them, or somebody else is at it.
+ * DM_BUSY: it did not come to its end, try again; what was done is done. */
+DM_MUST_USE enum dm_status dm_session_repair(struct dm_session *session, const uint32_t *clients, uint32_t count);
 
 /* ---- Data ------------------------------------------------------------------------------------------------------ */
 
@@ -261,6 +312,8 @@ struct dm_scanned {
 /* Must not call dm_ functions. */
 typedef void dm_scan_fn(void *context, const struct dm_scanned *scanned);
 
+#define DM_SPACE_ALL UINT16_MAX /* in a scan: keys of all spaces */
+
 struct dm_scan {
     uint16_t space;
     uint32_t count; /* keys wanted; there may be some more, or fewer where the index is sparse */
@@ -320,7 +373,9 @@ struct dm_session_stats {
     uint64_t reclaim_deferred;   /* waits of the allocator for the grace period */
     uint64_t buffer_allocations; /* mallocs of the buffer pool: grows only at new peaks */
     uint64_t objects_allocated, objects_freed;
-    uint64_t bytes_owned_free; /* free in blocks that this session owns (one replica counted) */
+    uint64_t clients_repaired, rounds_repaired; /* dead clients, and rounds that they had left open */
+    uint64_t objects_recovered;                 /* in this session's blocks, lost by clients that died */
+    uint64_t bytes_owned_free;                  /* free in blocks that this session owns (one replica counted) */
 };
 void dm_session_stats(const struct dm_session *session, struct dm_session_stats *out);
 

@@ -1,5 +1,7 @@
-/* main.c: fusegate-memserver: one memory node. Gets its memory, hands it to clients through the control socket, and
- * sleeps until SIGTERM or SIGINT. One thread. Exit code 0 after a signal, 1 when it could not start or go on. */
+/* main.c: fusegate-memserver: one memory node. Gets its memory, hands it to clients, through the control socket on this
+ * host or over RDMA, and sleeps until SIGTERM or SIGINT. Never both ways: the CPU's atomic operations on a word and the
+ * adapter's are not atomic against each other. One thread. Exit code 0 after a signal, 1 when it could not start or go
+ * on. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
@@ -15,18 +17,32 @@
 #include "memory.h"
 #include "node_config.h"
 #include "node_log.h"
+#include "rdma_setting.h"
+#include "verbs_server.h"
 
-static const char usage[] = "usage: fusegate-memserver [FILE] [--memserver.KEY=VALUE]...\n"
-                            "\n"
-                            "One memory node of a Fusegate pool. FILE is an INI file; keys of section [memserver]:\n"
-                            "  listen     path of the control socket (default /tmp/fusegate-memserver.sock)\n"
-                            "  memory     size of the memory, with kb, mb, gb or tb (default 1gb)\n"
-                            "  numa_node  NUMA node that the memory is bound to, -1 = any (default -1)\n"
-                            "  log_level  debug, verbose, notice or warning (default notice)\n"
-                            "Sections [gateway] and [pool] are the gateway's and are skipped.\n"
-                            "\n"
-                            "  --help     this text\n"
-                            "  --version  the version\n";
+static const char usage[] =
+    "usage: fusegate-memserver [FILE] [--section.KEY=VALUE]...\n"
+    "\n"
+    "One memory node of a Fusegate pool. FILE is an INI file; keys of section [memserver]:\n"
+    "  listen     path of a control socket, or rdma://address:port (default /tmp/fusegate-memserver.sock)\n"
+    "  memory     size of the memory, with kb, mb, gb or tb (default 1gb)\n"
+    "  numa_node  NUMA node that the memory is bound to, -1 = any (default -1)\n"
+    "  log_level  debug, verbose, notice or warning (default notice)\n"
+    "Keys of section [rdma], for rdma:// (see docs/rdma.md):\n";
+static const char usage_end[] = "Sections [gateway] and [pool] are the gateway's and are skipped.\n"
+                                "\n"
+                                "  --help     this text\n"
+                                "  --version  the version\n";
+
+static void usage_print(void) {
+    size_t count;
+    const struct rdma_key *keys = rdma_keys(&count);
+    fputs(usage, stdout);
+    for (size_t i = 0; i < count; i++)
+        printf("  %-14s %s%s%s\n", keys[i].name, keys[i].help, keys[i].default_text[0] ? "; default " : "",
+               keys[i].default_text);
+    fputs(usage_end, stdout);
+}
 
 /* A descriptor that becomes readable on SIGTERM and SIGINT; -1 when there is none. */
 static int signals_open(void) {
@@ -50,7 +66,35 @@ static void memory_log(const struct memory *memory, int numa_node) {
         node_log(DM_LOG_NOTICE, "memory: %s", memory->note);
 }
 
-static bool serve(const struct node_config *config, const struct memory *memory, int signals) {
+static void signal_log(int signals) {
+    struct signalfd_siginfo received;
+    if (read(signals, &received, sizeof received) == (ssize_t)sizeof received)
+        node_log(DM_LOG_NOTICE, "%s from pid %" PRIu32 ": ending", strsignal((int)received.ssi_signo),
+                 received.ssi_pid);
+}
+
+static bool serve_rdma(const struct node_config *config, const struct memory *memory, int signals) {
+    char error[1024];
+    uint8_t secret[256];
+    struct dm_verbs_config verbs;
+    const struct verbs_server_config server_config = {.listen = config->listen, .verbs = &verbs};
+    struct verbs_server *server;
+    bool served = false;
+    if (!rdma_setting_apply(&config->rdma, &verbs, secret, error, sizeof error) ||
+        !verbs_server_open(&server_config, memory, &server, error, sizeof error)) {
+        node_log(DM_LOG_WARNING, "%s", error);
+    } else {
+        node_log(DM_LOG_NOTICE, "ready on %s (port %u)", config->listen, verbs_server_port(server));
+        served = verbs_server_run(server, signals);
+        if (served)
+            signal_log(signals);
+        verbs_server_close(server);
+    }
+    explicit_bzero(secret, sizeof secret);
+    return served;
+}
+
+static bool serve_local(const struct node_config *config, const struct memory *memory, int signals) {
     char error[512];
     struct control *control;
     if (!control_open(config->listen, memory, &control, error, sizeof error)) {
@@ -59,10 +103,8 @@ static bool serve(const struct node_config *config, const struct memory *memory,
     }
     node_log(DM_LOG_NOTICE, "ready on %s", config->listen);
     bool served = control_run(control, signals);
-    struct signalfd_siginfo received;
-    if (served && read(signals, &received, sizeof received) == (ssize_t)sizeof received)
-        node_log(DM_LOG_NOTICE, "%s from pid %" PRIu32 ": ending", strsignal((int)received.ssi_signo),
-                 received.ssi_pid);
+    if (served)
+        signal_log(signals);
     control_close(control);
     return served;
 }
@@ -82,7 +124,8 @@ static int node_run(const struct node_config *config) {
         goto out_signals;
     }
     memory_log(&memory, config->numa_node);
-    if (serve(config, &memory, signals))
+    const bool rdma = strncmp(config->listen, RDMA_ADDRESS_PREFIX, strlen(RDMA_ADDRESS_PREFIX)) == 0;
+    if (rdma ? serve_rdma(config, &memory, signals) : serve_local(config, &memory, signals))
         exit_code = EXIT_SUCCESS;
     memory_close(&memory);
 out_signals:
@@ -93,7 +136,7 @@ out_signals:
 int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(usage, stdout);
+            usage_print();
             return EXIT_SUCCESS;
         }
         if (strcmp(argv[i], "--version") == 0) {

@@ -62,7 +62,7 @@ static const struct {
     bool (*set)(struct node_config *config, const char *value);
     const char *allowed;
 } keys[] = {
-    {"listen", listen_set, "path of a Unix socket, 1 to 107 bytes, optionally after unix:"},
+    {"listen", listen_set, "path of a Unix socket, 1 to 107 bytes, optionally after unix:; or rdma://address:port"},
     {"memory", memory_set, "size from 1mb to 65536gb, as a number of bytes or with kb, mb, gb, tb"},
     {"numa_node", numa_node_set, "number of a NUMA node from 0 to 1023, or -1 for any"},
     {"log_level", log_level_set, "debug, verbose, notice or warning"},
@@ -74,8 +74,10 @@ static bool key_set(struct node_config *config, const char *section, const char 
                     char cause[static 512]) {
     if (strcmp(section, "gateway") == 0 || strcmp(section, "pool") == 0)
         return true; /* the gateway's; it checks them */
+    if (strcmp(section, "rdma") == 0)
+        return rdma_setting_set(&config->rdma, key, value, cause, 512);
     if (strcmp(section, "memserver") != 0) {
-        snprintf(cause, 512, "unknown section [%.60s]; there are [memserver], [gateway] and [pool]", section);
+        snprintf(cause, 512, "unknown section [%.60s]; there are [memserver], [rdma], [gateway] and [pool]", section);
         return false;
     }
     for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -123,8 +125,8 @@ static int line_handle(void *context, const char *section, const char *key, cons
     if (reader->error_line != 0)
         return 1; /* inih goes on after an error; the first one counts */
     bool set = true;
-    if (reader->line_cut && strcmp(section, "memserver") == 0) {
-        snprintf(reader->cause, sizeof reader->cause, "memserver.%.60s: the line is too long", key);
+    if (reader->line_cut && (strcmp(section, "memserver") == 0 || strcmp(section, "rdma") == 0)) {
+        snprintf(reader->cause, sizeof reader->cause, "%s.%.60s: the line is too long", section, key);
         set = false;
     } else {
         set = key_set(reader->config, section, key, value, reader->cause);
@@ -172,6 +174,7 @@ static bool argument_load(struct node_config *config, const char *argument, char
 void node_config_defaults(struct node_config *config) {
     *config = (struct node_config){
         .listen = LISTEN_DEFAULT, .memory_bytes = MEMORY_BYTES_DEFAULT, .numa_node = -1, .log_level = DM_LOG_NOTICE};
+    rdma_setting_defaults(&config->rdma);
 }
 
 bool node_config_load(struct node_config *config, int count, char **arguments, char *error, size_t error_bytes) {

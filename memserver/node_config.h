@@ -1,7 +1,8 @@
-/* node_config.h: the memory node's configuration: section [memserver] of an INI file, and --memserver.key=value.
+/* node_config.h: the memory node's configuration: sections [memserver] and [rdma] of an INI file, and
+ * --section.key=value.
  *
  * One file may serve both programs: sections [gateway] and [pool] are skipped unread. Unknown sections, unknown keys of
- * [memserver] and values out of range are errors. Read once at start, on the main thread. */
+ * those two and values out of range are errors. Read once at start, on the main thread. */
 #ifndef NODE_CONFIG_H
 #define NODE_CONFIG_H
 
@@ -10,12 +11,14 @@
 #include <stdint.h>
 
 #include "dm.h"
+#include "rdma_setting.h"
 
 struct node_config {
-    char listen[108]; /* path of the control socket, without `unix:` */
+    char listen[108]; /* path of the control socket, without `unix:`; or rdma://address:port */
     uint64_t memory_bytes;
     int numa_node; /* -1: any */
     enum dm_log_level log_level;
+    struct rdma_setting rdma;
 };
 
 void node_config_defaults(struct node_config *config);

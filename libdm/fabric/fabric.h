@@ -50,6 +50,7 @@ struct dm_batch {
     uint16_t failed;         /* out: operations that are not DM_OP_DONE */
     uint16_t pending;        /* provider's: chains not ended yet */
     struct dm_coro *waiter;  /* provider's: whom to wake */
+    struct dm_batch *next;   /* provider's: the batch that waits behind this one */
     struct dm_cost *account; /* caller's: costs are added here too; may be NULL */
     struct dm_op ops[DM_BATCH_OPS];
 };
@@ -59,6 +60,7 @@ static inline void dm_batch_init(struct dm_batch *batch, struct dm_cost *account
     batch->failed = 0;
     batch->pending = 0;
     batch->waiter = NULL;
+    batch->next = NULL;
     batch->account = account;
 }
 
@@ -90,6 +92,21 @@ struct dm_fabric_ops {
     /* Batches in flight. 0 for a provider that completes inline. */
     uint32_t (*pending)(const struct dm_endpoint *endpoint);
     void (*close)(struct dm_fabric *fabric);
+    /* A *seat* is a number that one process at a time can hold. It is empty again when that process leaves it or has
+     * ended, however it ended: then nothing that it had posted takes effect any more. A paused process keeps its seats
+     * (trap T8). Any thread. NULL where a provider cannot tell: then nobody is ever seen to be dead. */
+    bool (*seat_take)(struct dm_fabric *fabric, uint32_t seat); /* false: it is held by another process */
+    void (*seat_leave)(struct dm_fabric *fabric, uint32_t seat);
+    bool (*seat_empty)(struct dm_fabric *fabric, uint32_t seat); /* nobody holds it, this process included */
+    /* Becomes readable when something has ended after `arm` returned true; see dm_session_descriptor. NULL where
+     * everything ends inline. */
+    int (*descriptor)(const struct dm_endpoint *endpoint);
+    /* False: something has ended meanwhile, poll first. NULL as `descriptor`. */
+    bool (*arm)(struct dm_endpoint *endpoint);
+    /* Ends all access of another client of the nodes, for good: when DM_OK is returned nothing that it posted can take
+     * effect any more. Blocks; not for the request path. NULL on `local`: the end of its process is a client's fence.
+     * */
+    enum dm_status (*fence)(struct dm_fabric *fabric, uint64_t identity);
 };
 
 /* Head of every provider's fabric. */
@@ -98,6 +115,7 @@ struct dm_fabric {
     const struct dm_env *env;
     uint32_t node_count;
     uint64_t node_bytes[DM_NODES_MAX]; /* memory of each node */
+    uint64_t identity;                 /* of this process towards the nodes, for `fence`; 0: the provider has none */
 };
 
 /* Head of every provider's endpoint. */

@@ -190,6 +190,7 @@ static void *local_endpoint_memory(struct dm_endpoint *base, size_t bytes) {
 static void local_close(struct dm_fabric *base) {
     struct local_fabric *fabric = (struct local_fabric *)base;
     const struct dm_env *env = base->env;
+    local_seats_close(fabric);
     local_shared_release(fabric);
     env->release(env->context, fabric);
 }
@@ -203,6 +204,9 @@ static const struct dm_fabric_ops local_ops = {
     .poll = local_poll,
     .pending = local_pending,
     .close = local_close,
+    .seat_take = local_seat_take,
+    .seat_leave = local_seat_leave,
+    .seat_empty = local_seat_empty,
 };
 
 struct local_fabric *local_fabric_create(const struct dm_env *env) {
@@ -213,6 +217,7 @@ struct local_fabric *local_fabric_create(const struct dm_env *env) {
     fabric->head.env = env;
     for (uint32_t node = 0; node < DM_NODES_MAX; node++)
         fabric->socket[node] = -1;
+    fabric->seats = fabric->seats_probe = -1;
     return fabric;
 }
 

@@ -8,10 +8,19 @@ struct local_fabric {
     struct dm_fabric head;
     uint8_t *base[DM_NODES_MAX]; /* this process's mapping of each node's memory */
     int socket[DM_NODES_MAX];    /* control socket of the node; -1: memory of this process, not ours to unmap */
+    int seats;                   /* the first node's memory as a file of our own, for its locks; -1: none */
+    int seats_probe;             /* the same once more: a file does not see its own locks */
 };
 
 /* A fabric without nodes; NULL when there is no memory. */
 struct local_fabric *local_fabric_create(const struct dm_env *env);
+
+/* local_seats.c. Memory of this process has no seats: there is nobody else. false: errno says why. */
+bool local_seats_open(struct local_fabric *fabric, int memory_fd);
+void local_seats_close(struct local_fabric *fabric);
+bool local_seat_take(struct dm_fabric *fabric, uint32_t seat);
+void local_seat_leave(struct dm_fabric *fabric, uint32_t seat);
+bool local_seat_empty(struct dm_fabric *fabric, uint32_t seat);
 
 /* Unmaps and closes what local_shared.c mapped and opened. */
 void local_shared_release(struct local_fabric *fabric);

@@ -204,6 +204,9 @@ static enum dm_status node_join(struct joining *joining) {
         status = node_check_distinct(joining);
     if (status == DM_OK)
         status = node_map(joining, &reply.hello);
+    if (status == DM_OK && joining->node == 0 && !local_seats_open(joining->fabric, joining->memory_fd))
+        status =
+            fail(joining, DM_UNREACHABLE, "cannot lock seats in its memory: %s; is /proc mounted?", strerror(errno));
     if (joining->memory_fd >= 0)
         close(joining->memory_fd); /* the mapping keeps the memory */
     return status;

@@ -249,6 +249,12 @@ void allocator_give_back(struct dm_session *session, const struct slab_object *o
     allocator_free(session, object->address / WORD_UNIT_BYTES);
 }
 
+/* Marks that are still owed hold the epoch up, so that others can tell from it when they are made (sweep.h). */
+static void hold_epoch(struct dm_session *session) {
+    session->foreign_epoch = session->epoch;
+    session->in_flight[session->foreign_epoch % EPOCH_RING]++;
+}
+
 static void push_foreign(struct dm_session *session, uint64_t address) {
     if (session->foreign_count == session->foreign_capacity) {
         uint32_t capacity = session->foreign_capacity == 0 ? FOREIGN_MIN : session->foreign_capacity * 2;
@@ -266,6 +272,9 @@ static void push_foreign(struct dm_session *session, uint64_t address) {
         }
         session->foreign = larger;
         session->foreign_capacity = capacity;
+    }
+    if (session->foreign_count == 0) {
+        hold_epoch(session);
     }
     session->foreign[session->foreign_count++] = address;
 }
@@ -345,9 +354,11 @@ enum dm_status allocator_maintain(struct dm_session *session) {
         uint64_t *addresses = session->foreign;
         uint32_t count = session->foreign_count;
         uint32_t capacity = session->foreign_capacity;
+        uint64_t epoch = session->foreign_epoch;
         session->foreign = NULL; /* others may push meanwhile */
         session->foreign_count = session->foreign_capacity = 0;
         status = block_mark_free(session, addresses, count);
+        session->in_flight[epoch % EPOCH_RING]--;
         if (session->foreign == NULL) {
             session->foreign = addresses;
             session->foreign_capacity = capacity;

@@ -13,7 +13,8 @@
 struct search {
     const struct layout *layout;
     uint8_t size_class;
-    uint32_t cursor;    /* region to begin at */
+    uint32_t cursor; /* region to begin at */
+    uint64_t epoch;
     uint64_t best_rank; /* the lower the better */
     struct block_census *out;
 };
@@ -27,7 +28,7 @@ static void search_block(struct search *search, uint32_t region, uint32_t index,
     if (block_word_state(word) == BLOCK_FREE) {
         search->out->free++;
         rank = 1 + distance;
-    } else if (block_word_state(word) == BLOCK_ORPHAN) {
+    } else if (block_word_state(word) == BLOCK_ORPHAN && block_orphan_is_ripe(word, search->epoch)) {
         bool same = block_word_class(word) == search->size_class;
         search->out->orphans += same;
         rank = same ? 0 : 1 + (uint64_t)regions + distance;
@@ -75,7 +76,7 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
         return DM_BUSY;
     }
     *out = (struct block_census){0};
-    struct search search = {layout, size_class, session->region_cursor, UINT64_MAX, out};
+    struct search search = {layout, size_class, session->region_cursor, session->epoch, UINT64_MAX, out};
     enum dm_status status = DM_OK;
     for (uint32_t region = 0; region < layout->super.regions && status == DM_OK; region += at_a_time) {
         uint32_t count = layout->super.regions - region < at_a_time ? layout->super.regions - region : at_a_time;
@@ -276,7 +277,9 @@ enum dm_status block_release(struct dm_session *session, struct block *block) {
     if (!empty && addresses == NULL) {
         return DM_NO_MEMORY;
     }
-    uint64_t word = block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, 0));
+    uint16_t since = empty ? 0 : block_orphan_since(session);
+    uint64_t word =
+        block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, since));
     uint64_t number = block->number;
     uint64_t from = block->word;
     slab_remove(&session->slab, block); /* before anything that waits: nobody here may use it meanwhile */

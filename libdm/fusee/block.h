@@ -4,6 +4,8 @@
 
 #include "fusee/session.h"
 
+#define BLOCK_ORPHAN_EPOCHS 2u /* until all operations that began before an epoch have ended */
+
 struct block_census {
     uint64_t free, orphans; /* data blocks in all regions; orphans of the class asked for */
     uint64_t candidate;     /* block number of one that may be taken */
@@ -28,5 +30,15 @@ enum dm_status block_collect(struct dm_session *session, uint8_t size_class);
 
 /* Sets the free-map bits of these objects (global addresses, any order; sorted in place). */
 enum dm_status block_mark_free(struct dm_session *session, uint64_t *addresses, uint32_t count);
+
+/* In place of an owner, an orphan's word has the epoch (mod 2^16) in which it was given up, or an earlier one if no
+ * operation of its owner was under way. Nobody adopts it before all those have ended: they may have taken objects in it
+ * that no slot names yet, and whose block an unlinked object lies in is whose it is (repair_word.c). */
+static inline uint16_t block_orphan_since(const struct dm_session *session) {
+    return (uint16_t)(session->epoch - (session->in_flight_total == 0 ? BLOCK_ORPHAN_EPOCHS : 0));
+}
+static inline bool block_orphan_is_ripe(uint64_t word, uint64_t epoch) {
+    return (uint16_t)(epoch - block_word_client(word)) >= BLOCK_ORPHAN_EPOCHS;
+}
 
 #endif

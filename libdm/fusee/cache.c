@@ -2,20 +2,19 @@
 #include "fusee/cache.h"
 
 #include "assert.h"
+#include "fusee/word.h"
 
 #define META_SLOT(meta) ((meta)&1023u)
 #define META_SCORE(meta) ((meta) >> 10 & 255u)
 #define META(slot, score) ((slot) | (score) << 10)
 #define SCORE_MAX 255u
 #define SCORE_BYPASS 16u
-#define REFRESH_UNITS 20u /* an entry that is right is stamped anew only when its stamp is so old */
+#define REFRESH_EPOCHS 8u /* an entry that is right is stamped anew only when its stamp is so old */
 
 static uint32_t check_of(uint64_t hash) {
     uint32_t check = (uint32_t)(hash >> 32);
     return check == 0 ? 1 : check;
 }
-
-static uint32_t time_of(uint64_t now_ns) { return (uint32_t)(now_ns / CACHE_TIME_NS); }
 
 bool cache_open(struct cache *cache, const struct dm_env *env, uint64_t budget_bytes) {
     uint64_t sets = budget_bytes / sizeof(struct cache_set);
@@ -53,11 +52,13 @@ bool cache_find(const struct cache *cache, uint64_t hash, struct cache_hit *out)
     }
     uint64_t word = atomic_load_explicit(&set->word[i], memory_order_relaxed);
     uint32_t meta = atomic_load_explicit(&set->meta[i], memory_order_relaxed);
+    uint32_t seen = atomic_load_explicit(&set->seen[i], memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&set->sequence, memory_order_relaxed) != sequence) {
         return false;
     }
     out->word = word;
+    out->seen = seen;
     out->slot = (uint16_t)META_SLOT(meta);
     out->score = (uint8_t)META_SCORE(meta);
     out->bypass = out->score >= SCORE_BYPASS;
@@ -96,15 +97,17 @@ static int way_to_replace(const struct cache_set *set, uint32_t now) {
     return oldest;
 }
 
-void cache_store(struct cache *cache, uint64_t hash, uint16_t slot, uint64_t word, uint64_t now_ns) {
+void cache_store(struct cache *cache, uint64_t hash, uint16_t slot, uint64_t word, uint64_t epoch) {
     dm_assert(slot < 1024);
     struct cache_set *set = set_of(cache, hash);
-    uint32_t now = time_of(now_ns);
+    uint32_t now = (uint32_t)epoch;
     int i = way_of(set, check_of(hash));
     if (i >= 0 && atomic_load_explicit(&set->word[i], memory_order_relaxed) == word &&
-        META_SLOT(atomic_load_explicit(&set->meta[i], memory_order_relaxed)) == slot &&
-        now - atomic_load_explicit(&set->seen[i], memory_order_relaxed) < REFRESH_UNITS) {
-        return;
+        META_SLOT(atomic_load_explicit(&set->meta[i], memory_order_relaxed)) == slot) {
+        uint32_t seen = atomic_load_explicit(&set->seen[i], memory_order_relaxed);
+        if (now - seen < REFRESH_EPOCHS && word_is_certain(word, seen, now)) {
+            return;
+        }
     }
     uint32_t sequence;
     if (!set_lock(set, &sequence)) {

@@ -1,7 +1,8 @@
 /* cache.h: the adaptive index cache (FUSEE section 4.6): key hash -> slot and the word last seen in it. Shared by all
  * sessions of a process; any thread. A hint only: whatever it says is checked against the primary's word and against
- * the key in the object that this names, both read by the operation itself. So neither a tag that came back nor two
- * keys of one hash can harm (trap T3).
+ * the key in the object that this names, both read by the operation itself. So two keys of one hash cannot harm. Both
+ * READs share a batch only while the word cannot have come back (word_is_certain): the object might be read before, and
+ * the word after its memory was used again (trap T3).
  *
  * Sets of two cache lines, five entries each. Readers take no lock: a set has a sequence, odd while it is written,
  * and a reader that sees it change takes the entry for absent. Writers of one set exclude each other by it.
@@ -26,7 +27,7 @@ struct cache_set {
     _Atomic uint32_t sequence;
     _Atomic uint32_t check[CACHE_WAYS]; /* 0 = free */
     _Atomic uint32_t meta[CACHE_WAYS];  /* slot 10, score 8 */
-    _Atomic uint32_t seen[CACHE_WAYS];  /* time in units of CACHE_TIME_NS */
+    _Atomic uint32_t seen[CACHE_WAYS];  /* epoch of the operation that saw it last */
     _Atomic uint64_t word[CACHE_WAYS];
     uint64_t spare[3];
 };
@@ -41,20 +42,19 @@ struct cache {
 
 struct cache_hit {
     uint64_t word;
+    uint32_t seen; /* epoch */
     uint16_t slot;
     uint8_t score; /* of staleness */
     bool bypass;   /* its word is stale more often than not: do not fetch the object with the slot */
 };
-
-#define CACHE_TIME_NS UINT64_C(100000000) /* unit of `seen` */
 
 bool cache_open(struct cache *cache, const struct dm_env *env, uint64_t budget_bytes);
 void cache_close(struct cache *cache);
 
 bool cache_find(const struct cache *cache, uint64_t hash, struct cache_hit *out);
 
-/* Notes a word that was seen in the primary, or won, in this slot. */
-void cache_store(struct cache *cache, uint64_t hash, uint16_t slot, uint64_t word, uint64_t now_ns);
+/* Notes a word that an operation of `epoch` has seen in the primary, or won, in this slot. */
+void cache_store(struct cache *cache, uint64_t hash, uint16_t slot, uint64_t word, uint64_t epoch);
 
 /* Moves the entry's score: its word was stale, or right. */
 void cache_note(struct cache *cache, uint64_t hash, bool stale);

@@ -79,8 +79,7 @@ void copy_note(struct copies *copies, uint64_t hash, enum copy_outcome outcome);
 
 /* Can an operation of `epoch` be sure that the copy's word, if it stands in a slot, still names the same object? */
 static inline bool copy_is_certain(const struct copy *copy, uint64_t epoch) {
-    uint64_t comes_back_in = (word_tag(copy->word) - (copy->epoch + 1)) & WORD_TAG_MASK;
-    return epoch < copy->epoch + comes_back_in;
+    return word_is_certain(copy->word, (uint32_t)copy->epoch, (uint32_t)epoch);
 }
 
 static inline struct copy_entry *copies_set(const struct copies *copies, uint64_t hash) {

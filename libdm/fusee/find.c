@@ -36,7 +36,7 @@ static void finish(struct fusee_op *op, enum find_result result) {
     op->result = result;
     op->step = FIND_DONE;
     if (result == FIND_LIVE) {
-        cache_store(&op->session->pool->cache, op->hash, op->slot, op->word, op->now_ns);
+        cache_store(&op->session->pool->cache, op->hash, op->slot, op->word, op->epoch);
     }
 }
 
@@ -57,7 +57,8 @@ void find_start(struct fusee_op *op, enum find_want want, bool use_cache) {
     op->slot = hit.slot;
     op->word = op->cached_word = hit.word;
     op->score = hit.score;
-    op->bypass = hit.bypass; /* READ the slot alone, its word decides what to fetch */
+    /* READ the slot alone, its word decides what to fetch: where that is stale mostly, or may have come back. */
+    op->bypass = hit.bypass || !word_is_certain(hit.word, hit.seen, (uint32_t)op->epoch);
     op->step = FIND_SLOT;
     stats_of(op)->cache_bypassed += hit.bypass;
 }

@@ -68,10 +68,13 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     uint32_t bytes = sizeclass_bytes(word_class(job.word));
     op_batch_init(op);
     dm_batch_read(&op->batch, slot.node, slot.offset, &op->slot_word, sizeof op->slot_word);
+    if (op_execute(op) != DM_OK || op->slot_word != job.word) {
+        return;
+    }
+    op_batch_init(op); /* behind the slot: the word may be old, and have come back (trap T3) */
     dm_batch_read(&op->batch, at.node, at.offset, object->bytes, bytes);
     const struct object_header *header = object_header(object->bytes);
-    if (op_execute(op) != DM_OK || op->slot_word != job.word || !object_whole(object->bytes, bytes, job.word) ||
-        !is_expired(op, header)) {
+    if (op_execute(op) != DM_OK || !object_whole(object->bytes, bytes, job.word) || !is_expired(op, header)) {
         return;
     }
     struct round round = {.address = job.slot, .v_old = job.word, .v_new = word_emptied(job.word), .slot = true};

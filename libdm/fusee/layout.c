@@ -17,7 +17,6 @@
 #define BLOCK_BYTES_DEFAULT_MIN (64 * KIB)
 #define BLOCK_BYTES_DEFAULT_MAX (2 * MIB)
 #define BYTES_PER_SLOT 320 /* expected data behind a slot */
-#define CLIENTS_MAX 1024
 #define CLIENTS_SMALL 128
 #define CLIENTS_SMALL_BELOW (64 * MIB)
 #define DIRECTORY_SPARE_DEPTH 4 /* the index may grow by a factor of 16 */
@@ -143,7 +142,7 @@ bool layout_choose(struct layout *layout, const struct dm_pool_config *wish, uin
     }
     uint32_t depth = log2_of(super->subtables) + DIRECTORY_SPARE_DEPTH;
     super->directory_depth = depth < DIRECTORY_DEPTH_MAX ? depth : DIRECTORY_DEPTH_MAX;
-    super->clients = node_bytes < CLIENTS_SMALL_BELOW ? CLIENTS_SMALL : CLIENTS_MAX;
+    super->clients = node_bytes < CLIENTS_SMALL_BELOW ? CLIENTS_SMALL : LAYOUT_CLIENTS_MAX;
     if (regions_that_fit(layout) == 0 || layout->system_blocks + 2 > layout->blocks_per_region) {
         snprintf(error, error_bytes,
                  "the pool does not fit: %llu bytes a node cannot hold regions of %llu bytes with %u subtables; give "
@@ -186,7 +185,7 @@ bool layout_from_superblock(struct layout *layout, const struct superblock *supe
                 super->nodes <= DM_NODES_MAX && super->replicas >= 1 && super->replicas <= super->nodes &&
                 super->replicas <= LAYOUT_REPLICAS_MAX && super->regions >= 1 && super->regions <= LAYOUT_REGIONS_MAX &&
                 is_power_of_two(super->subtables) && super->directory_depth <= DIRECTORY_DEPTH_MAX &&
-                super->clients >= 1 && super->clients <= CLIENTS_MAX;
+                super->clients >= 1 && super->clients <= LAYOUT_CLIENTS_MAX;
     if (!sane) {
         snprintf(error, error_bytes,
                  "its superblock is damaged (checksum or geometry): restart the memory nodes to "

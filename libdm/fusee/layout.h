@@ -31,10 +31,11 @@
 #include "fusee/sizeclass.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x4554414745535546) /* "FUSEGATE" */
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 #define LAYOUT_REPLICAS_MAX 4u
 #define LAYOUT_SUPERBLOCK_BYTES 4096u
 #define LAYOUT_CLIENT_BYTES 512u
+#define LAYOUT_CLIENTS_MAX 1024u
 #define LAYOUT_EPOCH_BYTES 64u
 #define LAYOUT_REGIONS_MAX (1u << 20)
 #define LAYOUT_NODE_BYTES_MIN (UINT64_C(1) << 20)
@@ -72,14 +73,16 @@ struct region_replica {
 struct epoch_line {
     uint64_t epoch;    /* reclamation epoch, CASed upwards by clients */
     uint64_t pressure; /* a new random value whenever somebody runs out of memory */
-    uint64_t reserved[6];
+    uint64_t repairs;  /* counts up: every session looks for lost objects in its blocks afterwards */
+    uint64_t reserved[5];
 };
 _Static_assert(sizeof(struct epoch_line) == LAYOUT_EPOCH_BYTES, "format");
 
 struct client_record {
     uint64_t owner;      /* 0 = free; a nonce, CASed */
     uint64_t generation; /* of the owner, counts up */
-    uint64_t reserved[6];
+    uint64_t claim;      /* who repairs it, CASed; see repair.c */
+    uint64_t reserved[5];
     uint64_t log_head[SIZECLASS_COUNT]; /* global address of the first object of each list; 0 = none */
     uint64_t counters[24];
 };

@@ -22,6 +22,7 @@ struct dm_pool {
     struct cache cache;
     struct copies copies;
     _Atomic uint64_t blocks_free; /* as last counted by any session */
+    _Atomic uint64_t watch_ns;    /* when one of the sessions is to look for dead clients */
 };
 
 static inline uint64_t pool_clock_ns(const struct dm_pool *pool) { return pool->env->clock_ns(pool->env->context); }

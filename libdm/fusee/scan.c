@@ -71,7 +71,7 @@ static enum dm_status pass(struct scan *scan, const void *head, uint64_t word, u
         session->stats.objects_torn++;
         return DM_CORRUPT;
     }
-    if (header->space != scan->space) {
+    if (header->space != scan->space && scan->space != DM_SPACE_ALL) {
         return DM_OK;
     }
     const struct dm_env *env = session->env;

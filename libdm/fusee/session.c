@@ -22,7 +22,21 @@ static uint64_t record_offset(const struct dm_session *session, uint32_t client)
     return session->pool->layout.clients_offset + (uint64_t)client * LAYOUT_CLIENT_BYTES;
 }
 
-/* READs all owner words and returns the lowest free record, or UINT32_MAX. */
+/* A registered client holds the seat of its number before its record and as long as that: a record with an owner and an
+ * empty seat is a dead client's (fabric.h). */
+static bool take_seat(struct dm_session *session, uint32_t client) {
+    struct dm_fabric *fabric = session->pool->fabric;
+    return fabric->ops->seat_take == NULL || fabric->ops->seat_take(fabric, client);
+}
+
+static void leave_seat(struct dm_session *session, uint32_t client) {
+    struct dm_fabric *fabric = session->pool->fabric;
+    if (fabric->ops->seat_leave != NULL) {
+        fabric->ops->seat_leave(fabric, client);
+    }
+}
+
+/* READs all owner words and returns the lowest free record whose seat is ours now, or UINT32_MAX. */
 static uint32_t find_free_record(struct dm_session *session, struct dm_batch *batch, uint64_t *words) {
     uint32_t clients = session->pool->layout.super.clients;
     for (uint32_t from = 0; from < clients; from += DM_BATCH_OPS) {
@@ -33,7 +47,7 @@ static uint32_t find_free_record(struct dm_session *session, struct dm_batch *ba
         }
         dm_fabric_execute(session->endpoint, batch);
         for (uint32_t i = 0; i < count; i++) {
-            if (batch->ops[i].status == DM_OP_DONE && words[i] == 0) {
+            if (batch->ops[i].status == DM_OP_DONE && words[i] == 0 && take_seat(session, from + i)) {
                 return from + i;
             }
         }
@@ -82,9 +96,11 @@ static enum dm_status claim_client(struct dm_session *session, char *error, size
         }
         session->client = (uint16_t)client;
         status = cas_owner(session, client, 0, session->client_nonce);
-    }
-    if (status == DM_OK) {
-        status = reset_record(session, buffer->bytes);
+        if (status == DM_OK) {
+            status = reset_record(session, buffer->bytes);
+        } else {
+            leave_seat(session, client);
+        }
     }
     buffer_give(&session->buffers, buffer);
     return status;
@@ -136,6 +152,9 @@ static void close_coroutine(void *argument) {
     }
     if (opening->status == DM_OK) {
         opening->status = cas_owner(session, session->client, session->client_nonce, 0);
+    }
+    if (opening->status == DM_OK) {
+        leave_seat(session, session->client);
     }
     opening->ended = true;
 }
@@ -203,7 +222,8 @@ enum dm_status dm_session_open(struct dm_pool *pool, struct dm_sched *sched, str
 
 void dm_session_close(struct dm_session *session) {
     struct opening opening = {.session = session};
-    while (session->maintaining || session->jobs_running) {
+    session->watch.closing = true;
+    while (session->maintaining || session->jobs_running || session->watch.coroutines != 0) {
         session->endpoint->fabric->ops->poll(session->endpoint);
         dm_sched_run(session->sched);
     }
@@ -237,6 +257,7 @@ static void maintain_coroutine(void *argument) {
     if (status == DM_OK) {
         status = allocator_maintain(session);
     }
+    watch_tick(session);
     bool idle = session->idle_ticks >= IDLE_AFTER_TICKS;
     if (status == DM_OK && idle && session->announced && !is_busy(session)) {
         status = epoch_retire(session);
@@ -249,6 +270,13 @@ static void maintain_coroutine(void *argument) {
 }
 
 static uint64_t until(uint64_t when_ns, uint64_t now_ns) { return when_ns > now_ns ? when_ns - now_ns : 0; }
+
+/* ns until a coroutine or the housekeeping has something to do by itself. */
+static uint64_t due_after_ns(const struct dm_session *session) {
+    uint64_t next_ns = dm_sched_next_ns(session->sched);
+    uint64_t tick_ns = session->maintaining ? UINT64_MAX : until(session->tick_ns, session->now_ns);
+    return next_ns < tick_ns ? next_ns : tick_ns;
+}
 
 uint64_t dm_session_poll(struct dm_session *session) {
     struct dm_endpoint *endpoint = session->endpoint;
@@ -268,12 +296,21 @@ uint64_t dm_session_poll(struct dm_session *session) {
             session->tick_ns = session->now_ns + TICK_NS;
         }
     }
-    if (endpoint->fabric->ops->pending(endpoint) != 0) {
-        return 0;
+    return endpoint->fabric->ops->pending(endpoint) != 0 ? 0 : due_after_ns(session);
+}
+
+int dm_session_descriptor(const struct dm_session *session) {
+    const struct dm_endpoint *endpoint = session->endpoint;
+    return endpoint->fabric->ops->descriptor != NULL ? endpoint->fabric->ops->descriptor(endpoint) : -1;
+}
+
+bool dm_session_arm(struct dm_session *session, uint64_t *wait_ns) {
+    struct dm_endpoint *endpoint = session->endpoint;
+    if (endpoint->fabric->ops->arm == NULL || !endpoint->fabric->ops->arm(endpoint)) {
+        return false;
     }
-    uint64_t next_ns = dm_sched_next_ns(session->sched);
-    uint64_t tick_ns = session->maintaining ? UINT64_MAX : until(session->tick_ns, session->now_ns);
-    return next_ns < tick_ns ? next_ns : tick_ns;
+    *wait_ns = due_after_ns(session); /* behind the arming, which may have made coroutines ready */
+    return *wait_ns != 0;
 }
 
 void dm_session_stats(const struct dm_session *session, struct dm_session_stats *out) {

@@ -7,6 +7,7 @@
 #include "fusee/limbo.h"
 #include "fusee/object.h"
 #include "fusee/pool.h"
+#include "fusee/repair.h"
 #include "fusee/slab.h"
 #include "fusee/word.h"
 
@@ -34,6 +35,7 @@ struct dm_session {
     struct limbo limbo;
     uint64_t *foreign; /* objects in others' blocks, to be marked in their free maps */
     uint32_t foreign_count, foreign_capacity;
+    uint64_t foreign_epoch; /* that the first of them was noted in */
     bool memory_busy;       /* a coroutine is in the allocator's slow path */
     bool memory_low;        /* the last count found only the reserve */
     bool has_empty;         /* a block may have become empty */
@@ -67,6 +69,7 @@ struct dm_session {
     struct job jobs[SESSION_JOBS_MAX];
     uint32_t job_head, job_count;
     bool jobs_running;
+    struct watch watch;
 
     struct dm_session_stats stats;
     struct dm_cost last_cost;

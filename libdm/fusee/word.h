@@ -79,6 +79,15 @@ static inline uint64_t word_with_kind(uint64_t word, enum word_kind kind) {
 /* The unique empty word that takes the place of `word` (a tombstone, an aborted insert, at r = 1 a live word). */
 static inline uint64_t word_emptied(uint64_t word) { return word_identity(word); }
 
+/* May an operation that began in `epoch` take it that `word`, which one of epoch `seen` has seen in the primary, still
+ * names the same object wherever it stands? An object freed in epoch s or later is allocated again in s + 1 at the
+ * earliest, and nothing is allocated in more than epoch + 1 while the operation is under way; its word comes back only
+ * with an epoch of its tag (trap T3, decision 0013). */
+static inline bool word_is_certain(uint64_t word, uint32_t seen, uint32_t epoch) {
+    int32_t comes_back_in = (int32_t)((word_tag(word) - (seen + 1)) & WORD_TAG_MASK);
+    return (int32_t)(epoch - seen) < comes_back_in;
+}
+
 /* ---- Block table ----------------------------------------------------------------------------------------------- */
 
 enum block_state { BLOCK_FREE = 0, BLOCK_SYSTEM, BLOCK_OWNED, BLOCK_ORPHAN };

@@ -180,7 +180,7 @@ static void settle(struct fusee_op *op, const struct attempt *attempt, const voi
         return;
     }
     session->stats.tombstones_reused += word_kind(attempt->v_old) == WORD_TOMBSTONE;
-    cache_store(&session->pool->cache, op->hash, attempt->slot, attempt->v_new, op->now_ns);
+    cache_store(&session->pool->cache, op->hash, attempt->slot, attempt->v_new, op->epoch);
     copy_store(&session->pool->copies, object, attempt->slot, attempt->v_new, op->epoch);
 }
 

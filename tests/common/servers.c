@@ -5,11 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "report.h"
 
 #define SOCKET_TIMEOUT_S 20.0
+
+/* Over RDMA when the environment names the address of the memory nodes' adapter; NULL: over shared memory. */
+static const char *rdma_address(void) {
+    const char *address = getenv("FUSEGATE_TEST_RDMA");
+    return address && *address ? address : NULL;
+}
+
+/* What both programs share then. */
+static void rdma_args_add(struct process_args *args) {
+    const char *words = getenv("FUSEGATE_TEST_RDMA_ARGS"), *secret = getenv("FUSEGATE_TEST_SECRET");
+    char *copy = strdup(words ? words : ""), *rest = NULL;
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        process_args_add(args, "%s", word);
+    free(copy);
+    if (secret)
+        process_args_add(args, "--rdma.secret_file=%s", secret);
+}
 
 const char *servers_path(const char *binary) {
     static char path[2][512];
@@ -63,33 +79,50 @@ struct process *servers_start_fusegate(struct process_args *extra) {
     return ready(servers_launch_fusegate(process_free_port(), extra));
 }
 
-struct process *servers_start_named(const char *words) {
-    struct process_args extra = {.argc = 0};
+static void words_add(struct process_args *args, const char *words) {
     char *copy = strdup(words), *rest = NULL;
-    char *name = strtok_r(copy, " ", &rest);
+    strtok_r(copy, " ", &rest);
     for (char *word; (word = strtok_r(NULL, " ", &rest));)
-        process_args_add(&extra, "%s", word);
-    if (!name || (strcmp(name, "redis") != 0 && strcmp(name, "fusegate") != 0))
-        report_abort("no server '%s'", words);
-    bool redis = strcmp(name, "redis") == 0;
+        process_args_add(args, "%s", word);
     free(copy);
-    return redis ? servers_start_redis(&extra) : servers_start_fusegate(&extra);
 }
 
-static struct process *memserver_start(const char *path, uint64_t memory_bytes) {
+static bool is_named(const char *words, const char *name) {
+    return strcspn(words, " ") == strlen(name) && strncmp(words, name, strlen(name)) == 0;
+}
+
+struct process *servers_start_named(const char *words) {
+    struct process_args extra = {.argc = 0};
+    words_add(&extra, words);
+    if (is_named(words, "redis"))
+        return servers_start_redis(&extra);
+    if (is_named(words, "fusegate"))
+        return servers_start_fusegate(&extra);
+    if (!is_named(words, "cluster"))
+        report_abort("no server '%s'", words);
+    struct cluster cluster = {.memserver_count = 3, .memory_bytes = CLUSTER_NODE_BYTES};
+    cluster_start(&cluster);
+    return cluster_start_gateway(&cluster, &extra);
+}
+
+struct process *cluster_launch_memserver(const struct cluster *cluster, int i) {
     struct process_args args = {.argc = 0};
     process_args_add(&args, "%s", servers_path("fusegate-memserver"));
-    process_args_add(&args, "--memserver.listen=%s", path);
-    process_args_add(&args, "--memserver.memory=%llu", (unsigned long long)memory_bytes);
-    struct process *process = process_start("memserver", 0, &args);
+    process_args_add(&args, "--memserver.listen=%s", cluster->socket[i]);
+    process_args_add(&args, "--memserver.memory=%llu", (unsigned long long)cluster->memory_bytes);
+    if (rdma_address())
+        rdma_args_add(&args);
+    return process_start("memserver", 0, &args);
+}
+
+void cluster_start_memserver(struct cluster *cluster, int i) {
+    struct process *process = cluster->memserver[i] = cluster_launch_memserver(cluster, i);
     double end = clock_s() + SOCKET_TIMEOUT_S;
-    struct stat info;
-    while (stat(path, &info) != 0) {
+    while (!process_log_contains(process, "ready")) {
         if (!process_alive(process) || clock_s() > end)
-            report_abort("fusegate-memserver makes no socket %s", path);
+            report_abort("fusegate-memserver does not become ready at %s", cluster->socket[i]);
         sleep_s(0.01);
     }
-    return process;
 }
 
 const char *cluster_memservers(const struct cluster *cluster, const int *order) {
@@ -105,6 +138,10 @@ const char *cluster_memservers(const struct cluster *cluster, const int *order) 
 struct process *cluster_start_gateway(struct cluster *cluster, struct process_args *extra) {
     struct process_args args = {.argc = 0};
     process_args_add(&args, "--pool.memservers=%s", cluster_memservers(cluster, NULL));
+    if (rdma_address()) {
+        process_args_add(&args, "--pool.fabric=verbs");
+        rdma_args_add(&args);
+    }
     if (cluster->replicas > 0)
         process_args_add(&args, "--pool.replicas=%d", cluster->replicas);
     args_move(&args, extra);
@@ -115,8 +152,12 @@ void cluster_start(struct cluster *cluster) {
     static unsigned number;
     number++;
     for (int i = 0; i < cluster->memserver_count; i++) {
-        snprintf(cluster->socket[i], sizeof cluster->socket[i], "%s/memory-%u-%d.sock", process_directory(), number, i);
-        cluster->memserver[i] = memserver_start(cluster->socket[i], cluster->memory_bytes);
+        char *socket = cluster->socket[i];
+        if (rdma_address())
+            snprintf(socket, sizeof cluster->socket[i], "rdma://%s:%d", rdma_address(), process_free_port());
+        else
+            snprintf(socket, sizeof cluster->socket[i], "%s/memory-%u-%d.sock", process_directory(), number, i);
+        cluster_start_memserver(cluster, i);
     }
     for (int i = 0; i < cluster->gateway_count; i++)
         cluster->gateway[i] = cluster_start_gateway(cluster, NULL);

@@ -4,6 +4,8 @@
 #ifndef FABRIC_SUITE_H
 #define FABRIC_SUITE_H
 
+#include <stdbool.h>
+
 #include "fabric/fabric.h"
 
 #define SUITE_NODES 3
@@ -12,12 +14,15 @@
 struct fabric_world {
     struct dm_fabric *fabric; /* SUITE_NODES nodes of SUITE_NODE_BYTES each */
     struct dm_fabric *other;  /* the same nodes, opened once more (another mapping, another connection) */
-    struct dm_sched *sched;   /* NULL for a provider that never parks */
+    struct dm_sched *sched;   /* NULL: a batch is waited for inside dm_fabric_execute */
+    uint32_t slowness;        /* loops are this many times shorter; at least 1 */
+    bool remote;              /* what goes beyond a node's memory can be sent, and is refused there */
 };
 
 struct fabric_case {
     const char *name; /* a sentence */
     void (*run)(const struct fabric_world *world);
+    bool remote; /* only for worlds that are remote */
 };
 
 extern const struct fabric_case fabric_cases[];

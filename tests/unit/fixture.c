@@ -11,6 +11,7 @@
 
 #include "fusee/job.h"
 #include "gate.h"
+#include "provider.h"
 
 #define CLOCK_START_NS (UINT64_C(1000) * MS)
 #define CLOCK_STEP_NS 100u
@@ -141,9 +142,8 @@ struct world *world_open(const struct world_config *config) {
             (struct dm_local_memory){dm_env_system()->allocate(NULL, config->node_bytes), config->node_bytes};
         assert_non_null(world->memory[n].base);
     }
-    struct dm_fabric *local;
-    assert_int_equal(dm_fabric_open_embedded(&world->fake.env, world->memory, config->nodes, &local), DM_OK);
-    world->fabric = gate_fabric_open(local, &world->fake);
+    world->provider = provider_open(world->memory, config->nodes);
+    world->fabric = gate_fabric_open(provider_connect(world->provider, &world->fake.env), &world->fake);
     for (uint32_t s = 0; s < config->sessions; s++) {
         world_session_open(world, s);
     }
@@ -162,6 +162,7 @@ void world_close(struct world *world) {
         }
     }
     dm_fabric_close(world->fabric);
+    provider_close(world->provider);
     for (uint32_t n = 0; n < world->config.nodes; n++) {
         dm_env_system()->release(NULL, world->memory[n].base);
     }

@@ -45,7 +45,8 @@ struct world {
     struct fake_env fake;
     struct world_config config;
     struct dm_local_memory memory[WORLD_NODES_MAX];
-    struct dm_fabric *fabric; /* a gate (gate.h) around the local provider */
+    struct provider *provider;
+    struct dm_fabric *fabric; /* a gate (gate.h) around the provider's */
     struct dm_pool *pool[WORLD_SESSIONS_MAX];
     struct dm_sched *sched[WORLD_SESSIONS_MAX];
     struct dm_session *session[WORLD_SESSIONS_MAX];

@@ -100,7 +100,7 @@ static enum dm_status gate_endpoint_open(struct dm_fabric *base, struct dm_sched
     gate->head.fabric = base;
     gate->head.sched = sched;
     *out = &gate->head;
-    return fabric->inner->ops->endpoint_open(fabric->inner, sched, &gate->inner);
+    return fabric->inner->ops->endpoint_open(fabric->inner, NULL, &gate->inner); /* batches end inside execute */
 }
 
 static void gate_endpoint_close(struct dm_endpoint *base) {
@@ -142,10 +142,11 @@ static const struct dm_fabric_ops gate_ops = {
 };
 
 struct dm_fabric *gate_fabric_open(struct dm_fabric *inner, struct fake_env *fake) {
-    struct gate_fabric *fabric = inner->env->allocate(inner->env->context, sizeof *fabric);
+    struct gate_fabric *fabric = fake->env.allocate(fake->env.context, sizeof *fabric);
     assert_non_null(fabric);
     fabric->head = *inner;
     fabric->head.ops = &gate_ops;
+    fabric->head.env = &fake->env;
     fabric->inner = inner;
     fabric->fake = fake;
     return &fabric->head;

@@ -70,10 +70,10 @@ static void the_entry_not_seen_for_the_longest_time_makes_room(void **state) {
     (void)state;
     struct cache_hit hit;
     for (uint32_t i = 0; i < CACHE_WAYS; i++) {
-        cache_store(&cache, hash_of(i), (uint16_t)i, i + 1, i * 10 * CACHE_TIME_NS);
+        cache_store(&cache, hash_of(i), (uint16_t)i, i + 1, i * 10);
     }
-    cache_store(&cache, hash_of(0), 0, 1, 100 * CACHE_TIME_NS); /* seen again */
-    cache_store(&cache, hash_of(7), 7, 8, 101 * CACHE_TIME_NS);
+    cache_store(&cache, hash_of(0), 0, 1, 100); /* seen again */
+    cache_store(&cache, hash_of(7), 7, 8, 101);
     assert_false(cache_find(&cache, hash_of(1), &hit));
     for (uint32_t i = 0; i < CACHE_WAYS; i++) {
         assert_int_equal(cache_find(&cache, hash_of(i), &hit), i != 1);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "fusee/session.h"
 #include "gate.h"
 #include "pool_check.h"
 
@@ -146,6 +147,33 @@ static void what_a_copy_shows_is_no_answer(void **state) {
     }
 }
 
+/* The epochs go by. Whenever the word's tag may come back, the slot is read first, and the object behind it: else the
+ * old object could be read before its memory is used again, and the slot when it holds the same word once more. */
+static void t3_a_cached_word_that_may_have_come_back_is_read_before_its_object(void **state) {
+    (void)state;
+    for (uint32_t r = 1; r <= REPLICAS_MOST; r++) {
+        struct world *world = open_small(r, 1);
+        struct dm_session *session = world->session[0];
+        assert_int_equal(world_put(world, 0, "k", "1"), DM_OK);
+        uint64_t word;
+        check_slot_of(world, "k", &word);
+        uint32_t twice = 0;
+        uint64_t written = session->epoch;
+        for (uint32_t i = 0; i < 300; i++) {
+            session->epoch = written + i;
+            struct call call = call_run(world, 0, CALL_GET, "k", NULL);
+            assert_string_equal(call.value, "1");
+            twice += call.cost.round_trips == 2;
+            bool may_be_back = i > 1 && (word_tag(word) == (session->epoch & WORD_TAG_MASK) ||
+                                         word_tag(word) == ((session->epoch + 1) & WORD_TAG_MASK));
+            assert_true(!may_be_back || call.cost.round_trips == 2);
+        }
+        assert_in_range(twice, 4, 12); /* and only then */
+        session->epoch = written;
+        world_close(world);
+    }
+}
+
 static void a_put_reads_no_more_of_the_old_value_than_its_key(void **state) {
     (void)state;
     struct world *world = open_small(2, 1);
@@ -262,6 +290,7 @@ int main(void) {
         cmocka_unit_test(a_stale_cache_entry_costs_one_round_trip_more),
         cmocka_unit_test(a_stale_guess_costs_what_a_stale_cache_entry_costs_and_is_given_up_where_it_is_the_rule),
         cmocka_unit_test(what_a_copy_shows_is_no_answer),
+        cmocka_unit_test(t3_a_cached_word_that_may_have_come_back_is_read_before_its_object),
         cmocka_unit_test(a_put_reads_no_more_of_the_old_value_than_its_key),
         cmocka_unit_test(a_key_that_others_keep_writing_bypasses_the_cached_word),
         cmocka_unit_test(deletes_pay_for_the_clear_off_the_request_path),

@@ -367,7 +367,7 @@ static void a_node_that_answers_wrongly_is_refused(void **state) {
 }
 
 int main(void) {
-    struct fabric_world world = {embedded_open(), embedded_open(), NULL};
+    struct fabric_world world = {embedded_open(), embedded_open(), NULL, 1, false};
     int failed = fabric_suite_run("every provider: local, embedded", &world);
     dm_fabric_close(world.other);
     dm_fabric_close(world.fabric);
@@ -379,7 +379,7 @@ int main(void) {
         snprintf(node_paths[node], sizeof node_paths[0], "%s", memserver_path(name));
         memserver_start_ready(&processes[node], node_paths[node], "4mb");
     }
-    world = (struct fabric_world){shared_open(), shared_open(), NULL};
+    world = (struct fabric_world){shared_open(), shared_open(), NULL, 1, false};
     failed += fabric_suite_run("every provider: local, memory-node processes", &world);
     dm_fabric_close(world.other);
     dm_fabric_close(world.fabric);

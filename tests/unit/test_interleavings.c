@@ -13,6 +13,7 @@
 
 #include "gate.h"
 #include "pool_check.h"
+#include "provider.h"
 #include "trap.h"
 
 #define CLIENTS 3u
@@ -236,6 +237,9 @@ static void one_run(const struct program *program, uint32_t replicas, uint32_t s
 static void run_all(uint32_t replicas) {
     const char *at_length = getenv("LONG");
     uint32_t seeds = at_length != NULL && strcmp(at_length, "1") == 0 ? SEEDS_LONG : SEEDS;
+    if (provider_is_remote()) { /* a world takes long to open */
+        seeds = (seeds + provider_slowness() - 1) / provider_slowness();
+    }
     for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
         for (uint32_t seed = 1; seed <= seeds; seed++) {
             one_run(&programs[p], replicas, seed);
