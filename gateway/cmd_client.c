@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client_text.h"
 #include "number.h"
 #include "word.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define ERROR_ARGUMENT_BYTES 1000 /* of an argument in an error text */
 
 /* ---- Names ---- */
@@ -93,32 +94,6 @@ void cmd_client_id(struct call *call) { reply_integer(call->reply, (long long)ca
 
 /* ---- Descriptions ---- */
 
-#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-
-static uint64_t seconds_since(uint64_t then_ns, uint64_t now_ns) {
-    return now_ns > then_ns ? (now_ns - then_ns) / NS_PER_S : 0;
-}
-
-static const char *text_or_empty(const char *text) { return text == NULL ? "" : text; }
-
-/* One line with the fields of Redis 7.0, and lib-name and lib-ver of 7.2. What the gateway has no such thing for is
- * zero. The worker's connections_lock is held. */
-static void connection_describe(FILE *out, const struct connection *connection, uint64_t now_ns) {
-    size_t output_bytes = READ(connection->output.bytes);
-    const char *last_command = READ(connection->last_command);
-
-    fprintf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=%u",
-            (unsigned long long)connection->id, connection->peer, connection->local, connection->socket,
-            text_or_empty(connection->name), (unsigned long long)seconds_since(connection->created_ns, now_ns),
-            (unsigned long long)seconds_since(READ(connection->active_ns), now_ns), READ(connection->database));
-    fprintf(out, " sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d",
-            output_bytes > 0);
-    fprintf(out, " omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-            output_bytes, output_bytes + sizeof *connection, output_bytes > 0 ? "rw" : "r",
-            last_command == NULL ? "NULL" : last_command, READ(connection->reply.protocol),
-            text_or_empty(connection->library_name), text_or_empty(connection->library_version));
-}
-
 static uint64_t now_ns(const struct call *call) { return call->server->env->clock_ns(call->server->env->context); }
 
 static void reply_stream(struct call *call, FILE *out, char **text, const size_t *length) {
@@ -140,44 +115,53 @@ void cmd_client_info(struct call *call) {
         return;
     }
     pthread_mutex_lock(&call->worker->connections_lock);
-    connection_describe(out, call->connection, now_ns(call));
+    client_text_print(out, call->connection, now_ns(call));
     pthread_mutex_unlock(&call->worker->connections_lock);
     reply_stream(call, out, &text, &length);
+}
+
+/* ---- Types ---- */
+
+enum client_type client_type_of(const struct connection *connection) {
+    return READ(connection->channels) + READ(connection->patterns) + READ(connection->shard_channels) > 0
+               ? CLIENT_TYPE_PUBSUB
+               : CLIENT_TYPE_NORMAL;
+}
+
+bool client_type_parse(struct call *call, const struct resp_arg *name, int *type) {
+    if (word_equal(name, "normal")) {
+        *type = CLIENT_TYPE_NORMAL;
+    } else if (word_equal(name, "pubsub")) {
+        *type = CLIENT_TYPE_PUBSUB;
+    } else if (word_equal(name, "master") || word_equal(name, "replica") || word_equal(name, "slave")) {
+        *type = CLIENT_TYPE_NONE;
+    } else {
+        command_errorf(call, "ERR Unknown client type '%.*s'", command_text_length(name, ERROR_ARGUMENT_BYTES),
+                       name->bytes);
+        return false;
+    }
+    return true;
 }
 
 /* Which connections CLIENT LIST shows. */
 struct list_filter {
     const struct resp_arg *ids; /* NULL: all */
     size_t id_count;
-    bool none; /* of a type that the gateway does not have */
+    int type; /* -1: all */
 };
 
-static bool filter_matches(const struct list_filter *filter, uint64_t id) {
+static bool filter_matches(const struct list_filter *filter, const struct connection *connection) {
     int64_t wanted;
 
-    if (filter->ids == NULL) {
-        return !filter->none;
+    if (filter->type >= 0 && filter->type != (int)client_type_of(connection)) {
+        return false;
     }
     for (size_t i = 0; i < filter->id_count; i++) {
-        if (number_parse(filter->ids[i].bytes, filter->ids[i].length, &wanted) && wanted == (int64_t)id) {
+        if (number_parse(filter->ids[i].bytes, filter->ids[i].length, &wanted) && wanted == (int64_t)connection->id) {
             return true;
         }
     }
-    return false;
-}
-
-static bool filter_parse_type(struct call *call, struct list_filter *filter) {
-    const struct resp_arg *type = &call->argv[3];
-
-    if (word_equal(type, "master") || word_equal(type, "replica") || word_equal(type, "slave") ||
-        word_equal(type, "pubsub")) {
-        filter->none = true;
-    } else if (!word_equal(type, "normal")) {
-        command_errorf(call, "ERR Unknown client type '%.*s'", command_text_length(type, ERROR_ARGUMENT_BYTES),
-                       type->bytes);
-        return false;
-    }
-    return true;
+    return filter->ids == NULL;
 }
 
 /* False: the error was replied. */
@@ -188,7 +172,7 @@ static bool filter_parse(struct call *call, struct list_filter *filter) {
         return true;
     }
     if (call->argc == 4 && word_equal(&call->argv[2], "type")) {
-        return filter_parse_type(call, filter);
+        return client_type_parse(call, &call->argv[3], &filter->type);
     }
     if (call->argc == 3 || !word_equal(&call->argv[2], "id")) {
         command_error(call, ERROR_SYNTAX);
@@ -206,7 +190,7 @@ static bool filter_parse(struct call *call, struct list_filter *filter) {
 }
 
 void cmd_client_list(struct call *call) {
-    struct list_filter filter = {0};
+    struct list_filter filter = {.type = -1};
     char *text = NULL;
     size_t length = 0;
 
@@ -226,8 +210,8 @@ void cmd_client_list(struct call *call) {
 
         pthread_mutex_lock(&worker->connections_lock);
         for (const struct connection *c = worker->connections; c != NULL; c = c->next) {
-            if (filter_matches(&filter, c->id)) {
-                connection_describe(out, c, now);
+            if (filter_matches(&filter, c)) {
+                client_text_print(out, c, now);
             }
         }
         pthread_mutex_unlock(&worker->connections_lock);
@@ -239,16 +223,34 @@ void cmd_client_help(struct call *call) {
     static const char *const lines[] = {
         "GETNAME",
         "    The name of this connection.",
+        "GETREDIR",
+        "    -1: there is no tracking.",
         "ID",
         "    The number of this connection.",
         "INFO",
         "    A line about this connection.",
+        "KILL <ip:port>",
+        "    Close the connection from there.",
+        "KILL <option> <value> [<option> <value> ...]",
+        "    Close connections that match all of: ID, ADDR, LADDR, TYPE (NORMAL|PUBSUB), USER; SKIPME (YES|NO).",
         "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <client-id> [<client-id> ...]]",
         "    A line about each connection.",
+        "NO-EVICT (ON|OFF)",
+        "    Taken note of; nothing is evicted here.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Hold back all commands, or those that write, for so many milliseconds.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Whether this connection gets replies.",
         "SETINFO (LIB-NAME|LIB-VER) <value>",
         "    Tell the name or version of the client library.",
         "SETNAME <name>",
         "    Give this connection a name.",
+        "TRACKINGINFO",
+        "    Off: there is no tracking.",
+        "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+        "    0: no command blocks here.",
+        "UNPAUSE",
+        "    End a pause.",
     };
     command_help(call, lines, sizeof lines / sizeof lines[0]);
 }

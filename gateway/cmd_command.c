@@ -147,26 +147,60 @@ static const struct command *command_with_keys(struct call *call) {
     return command;
 }
 
+/* How many keys the specification finds, from *first on; 0 when the arguments are too few. */
+static size_t spec_keys(const struct command_key_spec *spec, size_t argc, size_t *first) {
+    size_t last = spec->last_key >= 0 ? (size_t)(spec->begin_index + spec->last_key) : argc - (size_t)-spec->last_key;
+
+    *first = (size_t)spec->begin_index;
+    return last >= argc || last < *first ? 0 : (last - *first) / (size_t)spec->key_step + 1;
+}
+
+/* All keys; 0 when a specification finds none: then the arguments are not right. */
+static size_t count_keys(const struct command_key_spec *specs, size_t argc) {
+    size_t total = 0, first;
+
+    for (const struct command_key_spec *spec = specs; spec->flags != 0; spec++) {
+        size_t count = spec_keys(spec, argc, &first);
+
+        if (count == 0) {
+            return 0;
+        }
+        total += count;
+    }
+    return total;
+}
+
+static void reply_key(struct call *call, const struct resp_arg *key, const uint32_t *flags) {
+    if (flags != NULL) {
+        reply_array(call->reply, 2);
+    }
+    reply_bulk(call->reply, key->bytes, key->length);
+    if (flags != NULL) {
+        command_describe_key_flags(call->reply, *flags);
+    }
+}
+
 static void reply_keys(struct call *call, bool with_flags) {
     const struct command *command = command_with_keys(call);
     const struct resp_arg *argv = call->argv + 2;
-    size_t argc = call->argc - 2, first = 0, step = 1;
+    size_t argc = call->argc - 2;
 
     if (command == NULL) {
         return;
     }
-    size_t count = command_keys(command, argc, &first, &step);
+    size_t total = count_keys(command->key_specs, argc);
 
-    reply_array(call->reply, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct resp_arg *key = &argv[first + i * step];
+    if (total == 0) {
+        command_error(call, "ERR Invalid arguments specified for command");
+        return;
+    }
+    reply_array(call->reply, total);
+    for (const struct command_key_spec *spec = command->key_specs; spec->flags != 0; spec++) {
+        uint32_t flags = (spec->flags & KEY_VARIABLE_FLAGS) != 0 ? command_key_flags(command, argv, argc) : spec->flags;
+        size_t first, count = spec_keys(spec, argc, &first);
 
-        if (with_flags) {
-            reply_array(call->reply, 2);
-        }
-        reply_bulk(call->reply, key->bytes, key->length);
-        if (with_flags) {
-            command_describe_key_flags(call->reply, command_key_flags(command, argv, argc));
+        for (size_t i = 0; i < count; i++) {
+            reply_key(call, &argv[first + i * (size_t)spec->key_step], with_flags ? &flags : NULL);
         }
     }
 }

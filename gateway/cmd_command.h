@@ -17,6 +17,9 @@ void command_describe_key_flags(struct reply *reply, uint32_t flags);
 /* How this very call uses its keys. */
 uint32_t command_key_flags(const struct command *command, const struct resp_arg *argv, size_t argc);
 
+/* Without the '@'; index below COMMAND_CATEGORY_COUNT. */
+const char *command_category_name(size_t index);
+
 /* The bit of an ACL category by name; 0 when there is none. */
 uint32_t command_category_parse(const struct resp_arg *name);
 

@@ -2,26 +2,33 @@
  *
  * Clients index these replies by position and type: the shapes are exactly those of Redis 7. Worker's thread.
  */
+#include <string.h>
+
 #include "cmd_command.h"
-#include "string_rule.h"
 #include "word.h"
 
 #define INFO_FIELDS 10u
 #define NAMES(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char *const flag_names[] = {"write",   "readonly", "denyoom", "admin",   "noscript",
-                                         "loading", "stale",    "fast",    "no_auth", "allow_busy"};
+static const char *const flag_names[] = {
+    "write",         "readonly",          "denyoom",          "module",   "admin",
+    "pubsub",        "noscript",          "blocking",         "loading",  "stale",
+    "skip_monitor",  "skip_slowlog",      "asking",           "fast",     "no_auth",
+    "may_replicate", "no_mandatory_keys", "no_async_loading", "no_multi", "movablekeys",
+    "allow_busy"};
 _Static_assert(NAMES(flag_names) == COMMAND_FLAG_COUNT, "one name a flag");
 
-static const char *const category_names[] = {"@keyspace", "@read", "@write",     "@string",    "@admin",
-                                             "@fast",     "@slow", "@dangerous", "@connection"};
+static const char *const category_names[] = {
+    "@keyspace", "@read",   "@write",       "@set",       "@sortedset",  "@list",        "@hash",
+    "@string",   "@bitmap", "@hyperloglog", "@geo",       "@stream",     "@pubsub",      "@admin",
+    "@fast",     "@slow",   "@blocking",    "@dangerous", "@connection", "@transaction", "@scripting"};
 _Static_assert(NAMES(category_names) == COMMAND_CATEGORY_COUNT, "one name a category");
 
-static const char *const key_flag_names[] = {
-    "RO", "RW", "OW", "RM", "access", "update", "insert", "delete", "variable_flags"};
+static const char *const key_flag_names[] = {"RO",     "RW",     "OW",      "RM",         "access",        "update",
+                                             "insert", "delete", "not_key", "incomplete", "variable_flags"};
 _Static_assert(NAMES(key_flag_names) == COMMAND_KEY_FLAG_COUNT, "one name a flag");
 
-static const char *const argument_flag_names[] = {"optional", "multiple"};
+static const char *const argument_flag_names[] = {"optional", "multiple", "multiple_token"};
 _Static_assert(NAMES(argument_flag_names) == COMMAND_ARGUMENT_FLAG_COUNT, "one name a flag");
 
 static const char *argument_type_name(enum command_argument_type type) {
@@ -170,17 +177,21 @@ static void arguments_document(struct reply *reply, const struct command_argumen
         const struct command_argument *argument = &arguments[i];
 
         reply_map(reply, (size_t)2 + (argument->type == ARGUMENT_KEY) + (argument->token != NULL) +
-                             (argument->since != NULL) + (argument->flags != 0) + (argument->arguments != NULL));
+                             (argument->since != NULL) + (argument->deprecated_since != NULL) + (argument->flags != 0) +
+                             (argument->arguments != NULL));
         field_text(reply, "name", argument->name);
         field_text(reply, "type", argument_type_name(argument->type));
         if (argument->type == ARGUMENT_KEY) {
-            field_integer(reply, "key_spec_index", 0); /* no command has more than one */
+            field_integer(reply, "key_spec_index", argument->key_spec);
         }
         if (argument->token != NULL) {
             field_text(reply, "token", argument->token);
         }
         if (argument->since != NULL) {
             field_text(reply, "since", argument->since);
+        }
+        if (argument->deprecated_since != NULL) {
+            field_text(reply, "deprecated_since", argument->deprecated_since);
         }
         if (argument->flags != 0) {
             reply_bulk_text(reply, "flags");
@@ -213,16 +224,22 @@ static void row_document(struct reply *reply, const struct command *command) {
     bool deprecated = command->deprecated_since != NULL;
 
     reply_bulk_text(reply, command->name);
-    reply_map(reply, (size_t)4 + 3 * deprecated + (command->history != NULL) + (command->arguments != NULL) +
-                         (command->subcommands != NULL));
+    reply_map(reply, (size_t)3 + (command->complexity != NULL) + (deprecated || command->internal) + 2 * deprecated +
+                         (command->history != NULL) + (command->arguments != NULL) + (command->subcommands != NULL));
     field_text(reply, "summary", command->summary);
     field_text(reply, "since", command->since);
     field_text(reply, "group", command->group);
-    field_text(reply, "complexity", command->complexity);
-    if (deprecated) {
+    if (command->complexity != NULL) {
+        if (command->complexity != NULL) {
+            field_text(reply, "complexity", command->complexity);
+        }
+    }
+    if (deprecated || command->internal) {
         reply_bulk_text(reply, "doc_flags");
         reply_set(reply, 1);
-        reply_status(reply, "deprecated");
+        reply_status(reply, deprecated ? "deprecated" : "syscmd");
+    }
+    if (deprecated) {
         field_text(reply, "deprecated_since", command->deprecated_since);
         field_text(reply, "replaced_by", command->replaced_by);
     }
@@ -251,6 +268,8 @@ void command_document(struct reply *reply, const struct command *command) {
 
 /* ---- Names and flags ---- */
 
+const char *command_category_name(size_t index) { return category_names[index] + 1; }
+
 uint32_t command_category_parse(const struct resp_arg *name) {
     for (size_t i = 0; i < COMMAND_CATEGORY_COUNT; i++) {
         if (word_equal(name, category_names[i] + 1)) {
@@ -260,15 +279,37 @@ uint32_t command_category_parse(const struct resp_arg *name) {
     return 0;
 }
 
+/* SET: with GET it reads, without it overwrites. */
+static uint32_t set_key_flags(const struct resp_arg *argv, size_t argc) {
+    for (size_t i = 3; i < argc; i++) {
+        if (word_equal(&argv[i], "get")) {
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+        }
+    }
+    return KEY_OW | KEY_UPDATE;
+}
+
+/* BITFIELD: GET alone reads only; whatever is no operation counts as a write. */
+static uint32_t bitfield_key_flags(const struct resp_arg *argv, size_t argc) {
+    for (size_t i = 2; i < argc;) {
+        size_t behind = argc - i - 1;
+
+        if (word_equal(&argv[i], "get") && behind >= 2) {
+            i += 3;
+        } else if (word_equal(&argv[i], "overflow") && behind >= 1) {
+            i += 2;
+        } else {
+            return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+        }
+    }
+    return KEY_RO | KEY_ACCESS;
+}
+
 uint32_t command_key_flags(const struct command *command, const struct resp_arg *argv, size_t argc) {
     uint32_t flags = command->key_specs[0].flags;
-    struct set_options options;
 
     if ((flags & KEY_VARIABLE_FLAGS) == 0) {
         return flags;
     }
-    /* Only SET has them: with GET it reads, without it overwrites. */
-    bool valid = set_options_parse(argv + 3, argc - 3, SET_OPTIONS_ALLOWED, &options);
-
-    return valid && (options.flags & SET_GET) != 0 ? KEY_RW | KEY_ACCESS | KEY_UPDATE : KEY_OW | KEY_UPDATE;
+    return strcmp(command->name, "bitfield") == 0 ? bitfield_key_flags(argv, argc) : set_key_flags(argv, argc);
 }

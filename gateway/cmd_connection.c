@@ -4,17 +4,27 @@
  */
 #include <string.h>
 
+#include "acl_connection.h"
 #include "cmd_client.h"
+#include "monitor.h"
 #include "number.h"
+#include "pubsub.h"
 #include "word.h"
 
 #define ERROR_ARGUMENT_BYTES 3000 /* of an argument in an error text */
+
+#define WRONG_PASSWORD_NS UINT64_C(2000000) /* before the answer to the first one */
+#define WRONG_PASSWORD_DOUBLINGS 9u         /* up to 1 s */
 
 static const char default_user[] = "default";
 
 void cmd_ping(struct call *call) {
     if (call->argc > 2) {
         command_arity_error(call);
+    } else if (call->reply->protocol == 2 && connection_subscribed(call->connection) > 0) { /* like a message */
+        reply_array(call->reply, 2);
+        reply_bulk_text(call->reply, "pong");
+        reply_bulk(call->reply, call->argc == 2 ? call->argv[1].bytes : "", call->argc == 2 ? call->argv[1].length : 0);
     } else if (call->argc == 2) {
         reply_bulk(call->reply, call->argv[1].bytes, call->argv[1].length);
     } else {
@@ -45,28 +55,28 @@ void cmd_select(struct call *call) {
     }
 }
 
-/* Takes the same time wherever the first difference is. */
-static bool password_equal(const struct resp_arg *given, const char *password) {
-    size_t length = strlen(password);
-    unsigned different = given->length != length;
+/* False: the error was replied. */
+static bool authenticate(struct call *call, const struct resp_arg *user, const struct resp_arg *password) {
+    struct connection *connection = call->connection;
 
-    for (size_t i = 0; i < given->length; i++) {
-        different |= (unsigned)(given->bytes[i] ^ (length > 0 ? password[i % length] : 0));
+    if (acl_connection_authenticate(call, user, password)) {
+        connection->wrong_passwords = 0;
+        return true;
     }
-    return different == 0;
+    /* Each further one on a connection takes twice as long: who tries many keeps nobody else waiting. */
+    dm_coro_sleep(call->worker->sched, WRONG_PASSWORD_NS << connection->wrong_passwords);
+    connection->wrong_passwords += connection->wrong_passwords < WRONG_PASSWORD_DOUBLINGS;
+    command_error(call, "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
 }
 
-/* There is one user, and without requirepass it takes any password. False: the error was replied. */
-static bool authenticate(struct call *call, const struct resp_arg *user, const struct resp_arg *password) {
-    const char *required = call->server->config->requirepass;
-    bool known = user->length == sizeof default_user - 1 && memcmp(user->bytes, default_user, user->length) == 0;
+/* AUTH with a password alone would do nothing. */
+static bool no_password_is_set(struct call *call) {
+    struct acl_user *user = acl_find(call->server->acl, default_user, sizeof default_user - 1);
+    bool nopass = user->nopass;
 
-    if (!known || (required[0] != '\0' && !password_equal(password, required))) {
-        command_error(call, "WRONGPASS invalid username-password pair or user is disabled.");
-        return false;
-    }
-    call->connection->authenticated = true;
-    return true;
+    acl_user_release(user);
+    return nopass;
 }
 
 void cmd_auth(struct call *call) {
@@ -74,7 +84,7 @@ void cmd_auth(struct call *call) {
 
     if (call->argc > 3) {
         command_error(call, ERROR_SYNTAX);
-    } else if (call->argc == 2 && call->server->config->requirepass[0] == '\0') {
+    } else if (call->argc == 2 && no_password_is_set(call)) {
         command_error(call, "ERR AUTH <password> called without any password configured for the default user. "
                             "Are you sure your configuration is correct?");
     } else if (authenticate(call, call->argc == 3 ? &call->argv[1] : &user, &call->argv[call->argc - 1])) {
@@ -143,7 +153,7 @@ void cmd_hello(struct call *call) {
     if (!hello_options(call)) {
         return;
     }
-    if (call->server->config->requirepass[0] != '\0' && !call->connection->authenticated) {
+    if (!call->connection->authenticated) {
         command_error(call, "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
                             "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
                             "protocol version at the same time");
@@ -164,6 +174,10 @@ void cmd_reset(struct call *call) {
     }
     __atomic_store_n(&connection->database, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&call->reply->protocol, 2, __ATOMIC_RELAXED);
-    connection->authenticated = call->server->config->requirepass[0] == '\0';
+    acl_connection_reset(connection);
+    pubsub_leave(connection);
+    monitor_leave(connection);
+    connection->replies = REPLIES_ON;
+    connection->no_evict = false;
     reply_status(call->reply, "RESET");
 }

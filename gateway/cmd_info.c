@@ -22,6 +22,8 @@ static const struct section {
     {"cpu", info_cpu, true},
     {"modules", info_modules, true},
     {"commandstats", info_commandstats, false},
+    {"errorstats", info_errorstats, true},
+    {"latencystats", info_latencystats, false},
     {"cluster", info_cluster, true},
     {"keyspace", info_keyspace, true},
     {"dm", info_dm, true},
@@ -52,7 +54,7 @@ void cmd_info(struct call *call) {
         command_status_error(call, DM_BUSY, 0);
         return;
     }
-    info_sum(call, &info.sums);
+    info_sum(call->server, call->worker, &info.sums);
     dm_pool_info(call->server->pool, &info.pool);
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
         if (section_wanted(call, &sections[i])) {

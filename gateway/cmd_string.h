@@ -1,4 +1,5 @@
-/* cmd_string.h: what the string handlers (cmd_string*.c) share. In a coroutine of the connection's worker. */
+/* cmd_string.h: what the handlers of strings (cmd_string*.c, cmd_bit*.c and others) share.
+ * In a coroutine of the connection's worker. */
 #ifndef CMD_STRING_H
 #define CMD_STRING_H
 
@@ -6,6 +7,8 @@
 #include "string_rule.h"
 
 #define ERROR_NOT_FLOAT "ERR value is not a valid float"
+#define ERROR_BUSY_KEY "BUSYKEY Target key name already exists."
+#define ERROR_BIT_OFFSET "ERR bit offset is not an integer or out of range"
 
 /* False: the error was replied. */
 bool string_result_ok(struct call *call, enum string_result result);

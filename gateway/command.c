@@ -11,18 +11,29 @@
 #include <string.h>
 #include <strings.h>
 
+#include "acl_connection.h"
 #include "cmd.h"
 #include "command_table.h"
+#include "latency.h"
+#include "live.h"
+#include "monitor.h"
+#include "notify_events.h"
 #include "number.h"
+#include "slowlog.h"
+#include "ticks.h"
 #include "word.h"
+#include "worker.h"
 
 #define ERROR_NAME_BYTES 128  /* of a name or of arguments in an error text */
 #define ERROR_TEXT_BYTES 4096 /* longest formatted error */
 #define HELP_LINE_BYTES 128
 
-/* A clock costs as much as a cheap command, so beyond the first calls only one in TIMED_EVERY is timed and counts for
- * all of them. */
-#define TIMED_EVERY 16
+#define NS_PER_US 1000u
+#define NS_PER_MS 1000000u
+#define MS_PER_S 1000
+#define SLOW_NS NS_PER_MS /* from here on the settings of SLOWLOG and LATENCY are looked at */
+#define TIMED_EVERY 16u
+#define PAUSE_LOOK_NS UINT64_C(5000000) /* how soon a command goes on when a pause is over */
 
 static void count(_Atomic uint64_t *counter, uint64_t by) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
@@ -250,15 +261,27 @@ static const struct command *command_find(struct call *call) {
     return sub;
 }
 
+/* What a RESP2 client may do that gets messages between replies. */
+static bool subscriber_allowed(const struct command *command) {
+    return command->handler == cmd_subscribe || command->handler == cmd_unsubscribe ||
+           command->handler == cmd_psubscribe || command->handler == cmd_punsubscribe ||
+           command->handler == cmd_ssubscribe || command->handler == cmd_sunsubscribe || command->handler == cmd_ping ||
+           command->handler == cmd_quit || command->handler == cmd_reset;
+}
+
 static bool command_allowed(struct call *call) {
     const struct command *command = call->command;
 
     if (!command_arity_ok(command, call->argc)) {
         reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", command->name);
-    } else if (!call->connection->authenticated && call->server->config->requirepass[0] != '\0' &&
-               (command->flags & COMMAND_NO_AUTH) == 0) {
-        reply_error(call->reply, "NOAUTH Authentication required.");
-    } else {
+    } else if (call->reply->protocol == 2 && connection_subscribed(call->connection) > 0 &&
+               !subscriber_allowed(command)) {
+        reply_errorf(
+            call->reply,
+            "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+            "this context",
+            command->name);
+    } else if (acl_connection_plain(call->connection, call->server->acl) || acl_connection_allows(call)) {
         return true;
     }
     count(&call->worker->stats.errors, 1);
@@ -266,29 +289,136 @@ static bool command_allowed(struct call *call) {
     return false;
 }
 
-static uint64_t now_ns(const struct call *call) { return call->server->env->clock_ns(call->server->env->context); }
+size_t command_secret_from(const struct call *call) {
+    if (word_equal(&call->argv[0], "auth")) {
+        return 1;
+    }
+    for (size_t i = 2; i < call->argc && word_equal(&call->argv[0], "hello"); i++) {
+        if (word_equal(&call->argv[i], "auth")) {
+            return i + 1;
+        }
+    }
+    return call->argc;
+}
+
+/* ---- What is rare: somebody watches, or all have to wait ---- */
+
+static bool paused(const struct call *call) {
+    const struct pause *pause = &call->server->pause;
+    uint64_t until_ns = atomic_load_explicit(&pause->until_ns, memory_order_relaxed);
+    bool meant = atomic_load_explicit(&pause->all, memory_order_relaxed) ||
+                 (call->command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) != 0;
+
+    return meant && until_ns > call->server->env->clock_ns(call->server->env->context) &&
+           (call->command->flags & COMMAND_ADMIN) == 0 &&
+           !atomic_load_explicit(&call->server->stopping, memory_order_relaxed);
+}
+
+static void attend(struct call *call, uint32_t attention) {
+    while ((attention & ATTENTION_PAUSE) != 0 && paused(call)) {
+        dm_coro_sleep(call->worker->sched, PAUSE_LOOK_NS);
+    }
+    if ((attention & ATTENTION_MONITOR) != 0) {
+        monitor_show(call);
+    }
+}
+
+/* ---- Times ---- */
+
+/* Would SLOWLOG take a command of this duration? For short ones: the setting is mostly above. */
+static bool slowlog_takes(const struct live *live, uint64_t ns) {
+    int64_t slow_us = atomic_load_explicit(&live->slowlog_slower_us, memory_order_relaxed);
+
+    return slow_us >= 0 && (int64_t)(ns / NS_PER_US) >= slow_us;
+}
+
+/* It may belong into SLOWLOG, and into LATENCY's events. */
+static void note_slow(struct call *call, uint64_t ns) {
+    struct live *live = call->server->live;
+    int64_t slow_us = atomic_load_explicit(&live->slowlog_slower_us, memory_order_relaxed);
+    uint32_t spike_ms = atomic_load_explicit(&live->latency_threshold_ms, memory_order_relaxed);
+
+    if (slow_us >= 0 && (int64_t)(ns / NS_PER_US) >= slow_us && (call->command->flags & COMMAND_SKIP_SLOWLOG) == 0) {
+        slowlog_add(call->server->slowlog, call, ns / NS_PER_US,
+                    atomic_load_explicit(&live->slowlog_max_len, memory_order_relaxed));
+    }
+    if (spike_ms > 0 && ns / NS_PER_MS >= spike_ms) {
+        latency_add(call->server->latency,
+                    (call->command->flags & COMMAND_FAST) != 0 ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,
+                    command_now_ms(call) / MS_PER_S, (uint32_t)(ns / NS_PER_MS));
+    }
+}
+
+/* `weight`: how many calls this one stands for; 0: it is only looked at whether it was slow. */
+static void measure(struct call *call, uint64_t ticks, uint64_t weight) {
+    struct worker_stats *stats = &call->worker->stats;
+    uint16_t index = call->command->index;
+    uint64_t ns = ticks > INT64_MAX ? 0 : ticks_to_ns(ticks, call->worker->io->ticks_rate); /* another CPU's counter */
+
+    count(&stats->command[index].nanoseconds, ns * weight);
+    if (weight > 0 && atomic_load_explicit(&call->server->live->latency_tracking, memory_order_relaxed) != 0) {
+        histogram_add(stats->histogram[index], ns, weight);
+    }
+    if (ns >= SLOW_NS || slowlog_takes(call->server->live, ns)) {
+        note_slow(call, ns);
+    }
+}
+
+/* What takes the same time always, and did not wait, is timed once in TIMED_EVERY calls: reading the counter costs as
+ * much as a cheap command. */
+static bool timed(const struct call *call, uint64_t calls) {
+    return !call->command->constant_time || calls < TIMED_EVERY || calls % TIMED_EVERY == 0 ||
+           slowlog_takes(call->server->live, SLOW_NS);
+}
+
+static uint64_t weight(const struct call *call, uint64_t calls) {
+    bool sampled = call->command->constant_time && calls >= TIMED_EVERY && !slowlog_takes(call->server->live, SLOW_NS);
+
+    return sampled ? TIMED_EVERY : 1;
+}
+
+static void run(struct call *call, uint32_t attention) {
+    if ((attention & ATTENTION_NOTIFY) != 0 && (call->command->flags & COMMAND_WRITE) != 0) {
+        notify_execute(call);
+    } else {
+        call->command->handler(call);
+    }
+}
 
 void command_execute(struct call *call) {
+    struct connection *connection = call->connection;
+
     call->command = command_find(call);
     if (call->command == NULL) {
         return;
     }
-    __atomic_store_n(&call->connection->last_command, call->command->name, __ATOMIC_RELAXED);
+    __atomic_store_n(&connection->last_command, call->command->name, __ATOMIC_RELAXED);
     if (!command_allowed(call)) {
         return;
+    }
+    uint32_t attention = atomic_load_explicit(&call->server->attention, memory_order_relaxed);
+
+    if (attention != 0) {
+        attend(call, attention);
+        connection->ticks_fresh = false;
     }
     struct worker_stats *stats = &call->worker->stats;
     uint16_t index = call->command->index;
     uint64_t calls = atomic_load_explicit(&stats->command[index].calls, memory_order_relaxed);
+    uint64_t turn = call->worker->io->turns;
+    bool exact = timed(call, calls);
 
     count(&stats->command[index].calls, 1);
     count(&stats->commands, 1);
-    if (calls >= TIMED_EVERY && calls % TIMED_EVERY != 0) {
-        call->command->handler(call);
-        return;
+    if (exact && !connection->ticks_fresh) {
+        connection->ticks = ticks_now();
     }
-    uint64_t started_ns = now_ns(call);
+    run(call, attention);
+    connection->ticks_fresh = exact || call->worker->io->turns != turn; /* it has waited */
+    if (connection->ticks_fresh) {
+        uint64_t now = ticks_now(), took = now - connection->ticks;
 
-    call->command->handler(call);
-    count(&stats->command[index].nanoseconds, (now_ns(call) - started_ns) * (calls < TIMED_EVERY ? 1 : TIMED_EVERY));
+        connection->ticks = now;
+        measure(call, took, exact ? weight(call, calls) : 0);
+    }
 }

@@ -37,6 +37,9 @@ void command_execute(struct call *call);
 /* The row of a top-level command, case-insensitive; NULL when there is none. */
 const struct command *command_lookup(const char *name, size_t length);
 
+/* From which argument on nothing may be shown or logged, because there are passwords; argc: all may. */
+size_t command_secret_from(const struct call *call);
+
 /* Index of the first key in argv, and how many keys, for commands with fixed key positions; 0 if none. */
 size_t command_keys(const struct command *command, size_t argc, size_t *first, size_t *step);
 

@@ -1,41 +1,43 @@
 /* command_table.c: finds rows of the command table. The rows are in command_table_<group>.c.
  *
  * Top-level names lie in a fixed hash table with open addressing, filled before main() runs and never changed after,
- * so every thread reads it without locks. Names are ASCII letters, which is what makes folding by one bit exact.
+ * so every thread reads it without locks. Names are ASCII letters, with '-' and '_' here and there.
  */
 #include <string.h>
 
 #include "assert.h"
 #include "command_table.h"
 
-#define TABLE_SLOTS 256u /* power of two, several times the number of commands: chains are short */
+#define TABLE_SLOTS 512u /* power of two, several times the number of commands: chains are short */
 #define NAME_BYTES_MAX 32u
 #define CASE_BIT 0x20
 
 static struct command *const table_groups[] = {
-    command_group_string,
-    command_group_generic,
-    command_group_connection,
-    command_group_server,
+    command_group_cluster,     command_group_module,   command_group_admin,      command_group_object,
+    command_group_hyperloglog, command_group_bitmap,   command_group_string,     command_group_string_range,
+    command_group_generic,     command_group_keyspace, command_group_connection, command_group_server,
+    command_group_acl,         command_group_client,   command_group_watch,      command_group_pubsub,
 };
 
 static const struct command *table_rows[FUSEGATE_COMMANDS_MAX];
 static size_t table_row_count, table_command_count;
 static const struct command *table_slots[TABLE_SLOTS];
 
+static char name_fold(char c) { return c >= 'A' && c <= 'Z' ? (char)(c | CASE_BIT) : c; }
+
 static uint32_t name_hash(const char *name, size_t length) {
     uint32_t hash = (uint32_t)length;
 
     for (size_t i = 0; i < length; i++) {
-        hash = hash * 31 + (uint32_t)(name[i] | CASE_BIT);
+        hash = hash * 31 + (uint32_t)name_fold(name[i]);
     }
     return hash ^ hash >> 8;
 }
 
-/* `row` is lower case and letters only. */
+/* `row` is lower case. */
 static bool name_equal(const char *row, const char *name, size_t length) {
     for (size_t i = 0; i < length; i++) {
-        if (row[i] != (name[i] | CASE_BIT)) {
+        if (row[i] != name_fold(name[i])) {
             return false;
         }
     }
@@ -46,6 +48,7 @@ static void table_add(struct command *row, const struct command *parent) {
     dm_assert(table_row_count < FUSEGATE_COMMANDS_MAX);
     row->parent = parent;
     row->index = (uint16_t)table_row_count;
+    row->constant_time = row->complexity != NULL && strcmp(row->complexity, "O(1)") == 0;
     table_rows[table_row_count++] = row;
     if (parent != NULL) {
         return;

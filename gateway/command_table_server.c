@@ -146,7 +146,66 @@ static const struct command_argument config_get_arguments[] = {
     {.name = NULL},
 };
 
+static const char *const config_set_tips[] = {"request_policy:all_nodes", "response_policy:all_succeeded", NULL};
+
+static const struct command_history config_set_history[] = {
+    {"7.0.0", "Added the ability to set multiple parameters in one call."},
+    {NULL, NULL},
+};
+
+static const struct command_argument config_set_arguments_parameter_value[] = {
+    {.name = "parameter", .type = ARGUMENT_STRING},
+    {.name = "value", .type = ARGUMENT_STRING},
+    {.name = NULL},
+};
+
+static const struct command_argument config_set_arguments[] = {
+    {.name = "parameter_value",
+     .type = ARGUMENT_BLOCK,
+     .flags = ARGUMENT_MULTIPLE,
+     .arguments = config_set_arguments_parameter_value},
+    {.name = NULL},
+};
+
 static struct command config_subcommands[] = {
+
+    {
+        .name = "config|resetstat",
+        .handler = cmd_config_resetstat,
+        .arity = 2,
+        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
+        .categories = CATEGORY_ADMIN | CATEGORY_SLOW | CATEGORY_DANGEROUS,
+        .since = "2.0.0",
+        .group = "server",
+        .summary = "Reset the stats returned by INFO",
+        .complexity = "O(1)",
+    },
+
+    {
+        .name = "config|rewrite",
+        .handler = cmd_config_rewrite,
+        .arity = 2,
+        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
+        .categories = CATEGORY_ADMIN | CATEGORY_SLOW | CATEGORY_DANGEROUS,
+        .since = "2.8.0",
+        .group = "server",
+        .summary = "Rewrite the configuration file with the in memory configuration",
+        .complexity = "O(1)",
+    },
+    {
+        .name = "config|set",
+        .handler = cmd_config_set,
+        .arity = -4,
+        .flags = COMMAND_ADMIN | COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
+        .categories = CATEGORY_ADMIN | CATEGORY_SLOW | CATEGORY_DANGEROUS,
+        .tips = config_set_tips,
+        .since = "2.0.0",
+        .group = "server",
+        .summary = "Set configuration parameters to the given values",
+        .complexity = "O(N) when N is the number of configuration parameters provided",
+        .history = config_set_history,
+        .arguments = config_set_arguments,
+    },
     {
         .name = "config|get",
         .handler = cmd_config_get,

@@ -46,10 +46,59 @@ static const struct config_key keys[] = {
      "password that clients must send with AUTH; empty = none"},
     {"gateway", "log_level", "loglevel", CONFIG_TEXT, AT(log_level), 1, 0, "notice", "debug verbose notice warning",
      false, "messages below this level are not logged"},
-    {"pool", "fabric", NULL, CONFIG_TEXT, AT(fabric), 1, 0, "local", "local", false,
-     "how memory nodes are reached: shared memory of this host"},
+    {"gateway", "user", NULL, CONFIG_LINES, AT(users), 0, 0, "", NULL, false,
+     "an ACL user: name and rules as in Redis; may be given several times"},
+    {"gateway", "aclfile", "aclfile", CONFIG_TEXT, AT(aclfile), 0, 0, "", NULL, false,
+     "file of ACL users, which ACL LOAD reads and ACL SAVE writes; not together with user"},
+    {"gateway", "protected_mode", "protected-mode", CONFIG_TEXT, AT(protected_mode), 1, 0, "yes", "yes no", false,
+     "while there is no password, clients from other hosts are refused"},
+    {"gateway", "acllog_max_len", "acllog-max-len", CONFIG_U32, AT(acllog_max_len), 0, 100000, "128", NULL, false,
+     "entries of ACL LOG"},
+    {"gateway", "unauthenticated_timeout", NULL, CONFIG_U32, AT(unauthenticated_timeout_s), 0, 86400, "60", NULL, false,
+     "seconds in which a client must have sent its password; 0 = any time"},
+    {"gateway", "unixsocket", "unixsocket", CONFIG_TEXT, AT(unixsocket), 0, 0, "", NULL, false,
+     "path of a Unix socket to listen on, too; empty = none"},
+    {"gateway", "unixsocketperm", "unixsocketperm", CONFIG_TEXT, AT(unixsocketperm), 0, 0, "", NULL, false,
+     "its permissions in octal; empty = by umask"},
+    {"gateway", "client_output_buffer_limit", "client-output-buffer-limit", CONFIG_TEXT, AT(output_buffer_limit), 0, 0,
+     "normal 0 0 0 slave 0 0 0 pubsub 32mb 8mb 60", NULL, false,
+     "class, hard limit, soft limit, seconds above the soft one, for each class; see output_hard_limit"},
+    {"gateway", "tls_port", "tls-port", CONFIG_U16, AT(tls_port), 0, 65535, "0", NULL, false,
+     "TCP port for TLS; 0 = none"},
+    {"gateway", "tls_cert_file", "tls-cert-file", CONFIG_TEXT, AT(tls_cert_file), 0, 0, "", NULL, false,
+     "certificate of the gateway with its chain, PEM"},
+    {"gateway", "tls_key_file", "tls-key-file", CONFIG_TEXT, AT(tls_key_file), 0, 0, "", NULL, false,
+     "its private key, PEM"},
+    {"gateway", "tls_ca_cert_file", "tls-ca-cert-file", CONFIG_TEXT, AT(tls_ca_cert_file), 0, 0, "", NULL, false,
+     "authorities whose client certificates are accepted, PEM"},
+    {"gateway", "tls_auth_clients", "tls-auth-clients", CONFIG_TEXT, AT(tls_auth_clients), 1, 0, "yes",
+     "yes no optional", false, "must clients have a certificate?"},
+    {"gateway", "tls_protocols", "tls-protocols", CONFIG_TEXT, AT(tls_protocols), 0, 0, "", NULL, false,
+     "TLSv1.2 TLSv1.3, or one of them; empty = both"},
+    {"gateway", "slowlog_log_slower_than", "slowlog-log-slower-than", CONFIG_I64, AT(slowlog_slower_us), -1, INT64_MAX,
+     "10000", NULL, false, "microseconds from which a command gets into SLOWLOG; -1 = none"},
+    {"gateway", "slowlog_max_len", "slowlog-max-len", CONFIG_U32, AT(slowlog_max_len), 0, 1000000, "128", NULL, false,
+     "entries of SLOWLOG"},
+    {"gateway", "latency_monitor_threshold", "latency-monitor-threshold", CONFIG_U32, AT(latency_threshold_ms), 0,
+     INT32_MAX, "0", NULL, false, "milliseconds from which LATENCY notes an event; 0 = never"},
+    {"gateway", "notify_keyspace_events", "notify-keyspace-events", CONFIG_TEXT, AT(notify_events), 0, 0, "", NULL,
+     false, "events that are published, in Redis's letters; empty = none"},
+    {"gateway", "metrics_port", NULL, CONFIG_U16, AT(metrics_port), 0, 65535, "0", NULL, false,
+     "TCP port of GET /metrics for Prometheus; 0 = none"},
+    {"gateway", "metrics_bind", NULL, CONFIG_TEXT, AT(metrics_bind), 1, 0, "127.0.0.1", NULL, false,
+     "address of metrics_port"},
+    {"gateway", "bus_port", NULL, CONFIG_U16, AT(bus_port), 0, 65535, "0", NULL, false,
+     "TCP port on which other gateways deliver published messages; 0 = none"},
+    {"gateway", "bus_bind", NULL, CONFIG_TEXT, AT(bus_bind), 1, 0, "127.0.0.1", NULL, false, "address of bus_port"},
+    {"gateway", "peers", NULL, CONFIG_TEXT, AT(peers), 0, 0, "", NULL, false,
+     "bus addresses (host:port) of the other gateways, separated by commas: published messages go there, too"},
+    {"gateway", "peers_secret", NULL, CONFIG_TEXT, AT(peers_secret), 0, 0, "", NULL, false,
+     "what gateways prove to each other to know on the bus"},
+    {"pool", "fabric", NULL, CONFIG_TEXT, AT(fabric), 1, 0, "local", "local verbs", false,
+     "how memory nodes are reached: local = shared memory of this host, verbs = RDMA"},
     {"pool", "memservers", NULL, CONFIG_TEXT, AT(memservers), 0, 0, "", NULL, false,
-     "control sockets of the memory nodes, separated by commas, in the pool's order; empty = embedded pool"},
+     "control sockets of the memory nodes (verbs: rdma://host:port), separated by commas, in the pool's order; empty = "
+     "embedded pool"},
     {"pool", "replicas", NULL, CONFIG_U32, AT(replicas), 0, 4, "0", NULL, false,
      "copies of all data; 0 = what the pool has, min(2, nodes) when it is formatted"},
     {"pool", "region_size", NULL, CONFIG_SIZE, AT(region_bytes), 0, TB, "0", NULL, true,
@@ -133,7 +182,7 @@ static void key_allowed(const struct config_key *key, char *out, size_t out_byte
 
     if (key->type == CONFIG_TEXT && key->choices != NULL) {
         snprintf(out, out_bytes, "one of: %s", key->choices);
-    } else if (key->type == CONFIG_TEXT) {
+    } else if (key->type == CONFIG_TEXT || key->type == CONFIG_LINES) {
         snprintf(out, out_bytes, "%sa text of at most %zu bytes", key->minimum > 0 ? "not empty, " : "",
                  key->bytes - 1);
     } else if (key->type == CONFIG_SIZE) {
@@ -174,12 +223,31 @@ static void number_store(struct config *config, const struct config_key *key, in
     case CONFIG_I32:
         *(int32_t *)(void *)member = (int32_t)value;
         break;
+    case CONFIG_I64:
+        *(int64_t *)(void *)member = value;
+        break;
     case CONFIG_SIZE:
         *(uint64_t *)(void *)member = (uint64_t)value;
         break;
     case CONFIG_TEXT:
+    case CONFIG_LINES:
         break;
     }
+}
+
+/* One line more; false: no room. */
+static bool line_store(char *lines, size_t bytes, const char *text) {
+    size_t used = strlen(lines), length = strlen(text);
+
+    if (length == 0) {
+        return true;
+    }
+    if (used + length + 2 > bytes) {
+        return false;
+    }
+    memcpy(lines + used, text, length);
+    memcpy(lines + used + length, "\n", 2);
+    return true;
 }
 
 /* False: the value is not allowed; nothing was stored. */
@@ -187,6 +255,9 @@ static bool key_store(struct config *config, const struct config_key *key, const
     int64_t value;
     uint64_t bytes;
 
+    if (key->type == CONFIG_LINES) {
+        return line_store((char *)config + key->offset, key->bytes, text);
+    }
     if (key->type == CONFIG_TEXT) {
         if (!text_allowed(key, text)) {
             return false;
@@ -214,9 +285,13 @@ static bool source_assign(struct source *source, const char *section, const char
     const struct config_key *key = key_find(section, name);
     char allowed[256];
 
+    if (name_equal(section, "rdma")) { /* the same for both programs */
+        return rdma_setting_set(&source->config->rdma, name, text, source->message, sizeof source->message);
+    }
     if (key == NULL && !section_exists(section)) {
         snprintf(source->message, sizeof source->message,
-                 "[%.100s] %.100s: no such section; there are [gateway], [pool] and [memserver]", section, name);
+                 "[%.100s] %.100s: no such section; there are [gateway], [pool], [rdma] and [memserver]", section,
+                 name);
         return false;
     }
     if (key == NULL) {
@@ -352,11 +427,18 @@ static bool config_check(const struct config *config, char *error, size_t error_
                  config->replicas, config->embedded_nodes);
         return false;
     }
+    if (config->memservers[0] == '\0' && strcmp(config->fabric, "local") != 0) {
+        snprintf(error, error_bytes,
+                 "[pool] fabric = %s needs memory nodes: set memservers, or use fabric = local for an embedded pool",
+                 config->fabric);
+        return false;
+    }
     return true;
 }
 
 void config_defaults(struct config *config) {
     memset(config, 0, sizeof *config);
+    rdma_setting_defaults(&config->rdma);
     for (size_t i = 0; i < KEY_COUNT; i++) {
         if (!key_store(config, &keys[i], keys[i].default_text)) {
             abort(); /* a row of the table contradicts itself; test_config meets every one */
@@ -394,7 +476,10 @@ int config_value_format(const struct config *config, const struct config_key *ke
         return snprintf(out, out_bytes, "%d", *(const int32_t *)(const void *)member);
     case CONFIG_SIZE:
         return snprintf(out, out_bytes, "%" PRIu64, *(const uint64_t *)(const void *)member);
+    case CONFIG_I64:
+        return snprintf(out, out_bytes, "%" PRId64, *(const int64_t *)(const void *)member);
     case CONFIG_TEXT:
+    case CONFIG_LINES:
         break;
     }
     return snprintf(out, out_bytes, "%s", member);
@@ -415,5 +500,12 @@ void config_help(FILE *out) {
         key_allowed(&keys[i], allowed, sizeof allowed);
         fprintf(out, "  %-20s %s\n  %-20s %s; default %s\n", keys[i].name, keys[i].help, "", allowed,
                 keys[i].default_text[0] != '\0' ? keys[i].default_text : "empty");
+    }
+    size_t rdma_count;
+    const struct rdma_key *rdma = rdma_keys(&rdma_count);
+    fprintf(out, "\n[rdma]  (fabric = verbs; the memory nodes have the same)\n");
+    for (size_t i = 0; i < rdma_count; i++) {
+        fprintf(out, "  %-20s %s; default %s\n", rdma[i].name, rdma[i].help,
+                rdma[i].default_text[0] != '\0' ? rdma[i].default_text : "empty");
     }
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "dm.h"
+#include "rdma_setting.h"
 
 struct config {
     /* [gateway] */
@@ -25,14 +26,31 @@ struct config {
     uint64_t output_soft_bytes, output_hard_bytes, query_buffer_limit_bytes;
     char requirepass[256];
     char log_level[16]; /* debug, verbose, notice, warning */
+    char users[16384];  /* ACL users, a line each, as after the word "user" in Redis's configuration */
+    char aclfile[1024];
+    char protected_mode[8]; /* yes, no */
+    uint32_t acllog_max_len, unauthenticated_timeout_s;
+    char unixsocket[104], unixsocketperm[8];
+    char output_buffer_limit[256]; /* client-output-buffer-limit */
+    uint16_t tls_port;
+    char tls_cert_file[1024], tls_key_file[1024], tls_ca_cert_file[1024];
+    char tls_auth_clients[16], tls_protocols[64];
+    int64_t slowlog_slower_us; /* -1 = off */
+    uint32_t slowlog_max_len, latency_threshold_ms;
+    char notify_events[32];
+    uint16_t metrics_port; /* 0 = none */
+    char metrics_bind[64];
+    uint16_t bus_port; /* 0 = none */
+    char bus_bind[64], peers[2048], peers_secret[256];
     /* [pool] */
-    char fabric[16];       /* "local" */
+    char fabric[16];       /* "local", "verbs" */
     char memservers[4096]; /* control sockets, comma separated; empty = embedded pool */
     uint32_t replicas;     /* 0 = the pool's */
     uint64_t region_bytes, block_bytes;
     uint32_t subtables;
     uint64_t cache_bytes, copy_bytes;
-    uint32_t embedded_nodes; /* 3 */
+    uint32_t embedded_nodes;  /* 3 */
+    struct rdma_setting rdma; /* [rdma] */
     /* [memserver], for the embedded pool */
     uint64_t memory_bytes;                               /* per node */
     int numa_node;                                       /* -1 = any */
@@ -41,7 +59,15 @@ struct config {
     char path[1024]; /* empty: none was given */
 };
 
-enum config_type { CONFIG_TEXT, CONFIG_U16, CONFIG_U32, CONFIG_I32, CONFIG_SIZE /* uint64_t, with kb, mb, gb */ };
+enum config_type {
+    CONFIG_TEXT,
+    CONFIG_LINES /* a text that grows by a line each time */,
+    CONFIG_U16,
+    CONFIG_I64,
+    CONFIG_U32,
+    CONFIG_I32,
+    CONFIG_SIZE /* uint64_t, with kb, mb, gb */
+};
 
 /* One row a key. */
 struct config_key {

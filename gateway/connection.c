@@ -8,43 +8,23 @@
  * While it is parked, bytes are still received into the free part of the buffer, whose contents must not move, and
  * nothing is freed: a connection that is to be closed waits for its coroutine. Everything on the worker's thread.
  */
-#include "connection.h"
-
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "command.h"
-#include "input.h"
+#include "connection_io.h"
 #include "log.h"
-#include "socket.h"
+#include "ticks.h"
 #include "worker.h"
 
 #define RECEIVE_BYTES_MAX (256u * 1024) /* received from one client before others have their turn */
 #define FLUSH_EARLY_BYTES (64u * 1024)  /* replies of a long pipeline are sent in pieces of about this size */
 #define PREFETCH_KEYS 64u
-#define FLUSHES_A_TURN 32u /* such pieces before others have their turn */
-
-struct connection_io {
-    struct event read_event, write_event;
-    struct input *input;   /* NULL: nothing waits */
-    bool reading, writing; /* the events are active */
-    bool running;          /* a coroutine executes commands */
-    bool ended;            /* no more input: the client has closed its side, or the process stops */
-    bool failed;           /* close without sending more */
-    bool held;             /* complete commands may wait because the output was full */
-    uint32_t flushes;      /* before all commands were executed */
-};
-
-struct connection_both {
-    struct connection connection;
-    struct connection_io io;
-};
-
-static void connection_on_readable(int socket, short what, void *argument);
-static void connection_on_writable(int socket, short what, void *argument);
+#define FLUSHES_A_TURN 32u                      /* such pieces before others have their turn */
+#define OUTPUT_STRANGER_SOFT_BYTES (16u * 1024) /* replies that may wait for a client that has not authenticated */
+#define INPUT_STRANGER_BYTES (256u * 1024)      /* longest half-sent command of such a client */
 
 static void count(uint64_t *counter, uint64_t by) { __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED); }
 
@@ -52,104 +32,9 @@ static void count_stat(_Atomic uint64_t *counter, uint64_t by) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-/* ---- Opening and closing ---- */
-
-static void connection_list_add(struct connection *connection) {
-    struct worker *worker = connection->worker;
-
-    pthread_mutex_lock(&worker->connections_lock);
-    connection->next = worker->connections;
-    if (connection->next != NULL) {
-        connection->next->previous = connection;
-    }
-    worker->connections = connection;
-    pthread_mutex_unlock(&worker->connections_lock);
-}
-
-static void connection_list_remove(struct connection *connection) {
-    struct worker *worker = connection->worker;
-
-    pthread_mutex_lock(&worker->connections_lock);
-    if (connection->previous != NULL) {
-        connection->previous->next = connection->next;
-    } else {
-        worker->connections = connection->next;
-    }
-    if (connection->next != NULL) {
-        connection->next->previous = connection->previous;
-    }
-    pthread_mutex_unlock(&worker->connections_lock);
-}
-
-void connection_open(struct worker *worker, int socket) {
-    struct server *server = worker->server;
-    struct connection_both *both = calloc(1, sizeof *both);
-
-    if (both == NULL) {
-        log_write(DM_LOG_WARNING, "no memory for another connection; it is closed");
-        close(socket);
-        worker_forget(worker, NULL);
-        return;
-    }
-    struct connection *connection = &both->connection;
-    connection->id = atomic_fetch_add_explicit(&server->next_connection_id, 1, memory_order_relaxed) + 1;
-    connection->worker = worker;
-    connection->socket = socket;
-    connection->authenticated = server->config->requirepass[0] == '\0';
-    connection->io = &both->io;
-    connection->created_ns = worker->io->now_ns;
-    connection->active_ns = worker->io->now_ns;
-    output_init(&connection->output);
-    connection->output.pool = &worker->io->outputs;
-    connection->output.bytes_max = server->config->output_hard_bytes;
-    connection->reply.output = &connection->output;
-    connection->reply.protocol = 2;
-    socket_prepare(socket, server->config->tcp_keepalive_s);
-    socket_address_format(socket, true, connection->peer, sizeof connection->peer);
-    socket_address_format(socket, false, connection->local, sizeof connection->local);
-    event_assign(&both->io.read_event, worker->io->base, socket, EV_READ | EV_PERSIST, connection_on_readable,
-                 connection);
-    event_assign(&both->io.write_event, worker->io->base, socket, EV_WRITE | EV_PERSIST, connection_on_writable,
-                 connection);
-    connection_list_add(connection);
-    count_stat(&worker->stats.connections_received, 1);
-    count_stat(&worker->stats.connections_now, 1);
-    log_write(DM_LOG_VERBOSE, "accepted %s, client %" PRIu64 ", worker %u", connection->peer, connection->id,
-              worker->index);
-    both->io.reading = event_add(&both->io.read_event, NULL) == 0;
-    if (!both->io.reading) {
-        both->io.failed = true;
-        connection_kill(connection);
-    }
-}
-
-static void connection_free(struct connection *connection) {
-    struct connection_io *io = connection->io;
-    struct worker *worker = connection->worker;
-
-    log_write(DM_LOG_VERBOSE, "closing %s, client %" PRIu64, connection->peer, connection->id);
-    connection_list_remove(connection);
-    event_del(&io->read_event);
-    event_del(&io->write_event);
-    if (connection->close_after_reply) {
-        socket_discard(connection->socket);
-    }
-    close(connection->socket);
-    if (io->input != NULL) {
-        input_release(&worker->io->inputs, io->input);
-    }
-    output_free(&connection->output);
-    free(connection->name);
-    free(connection->library_name);
-    free(connection->library_version);
-    worker->stats.connections_now = worker->stats.connections_now - 1;
-    worker_forget(worker, connection);
-    free(connection);
-}
-
 /* ---- Events wanted ---- */
 
-static void connection_want(struct event *event, bool *active, bool wanted) {
+void connection_want(struct event *event, bool *active, bool wanted) {
     if (*active != wanted) {
         *active = wanted;
         if (wanted) {
@@ -160,11 +45,23 @@ static void connection_want(struct event *event, bool *active, bool wanted) {
     }
 }
 
-static void connection_flush(struct connection *connection) {
+void connection_want_read(struct connection *connection, bool wanted) {
+    struct connection_io *io = connection->io;
+
+    connection_want(&io->read_event, &io->reading, wanted);
+    if (wanted && io->tls != NULL && tls_link_pending(io->tls)) { /* which the socket does not know of */
+        event_active(&io->read_event, EV_READ, 1);
+    }
+}
+
+void connection_flush(struct connection *connection) {
+    struct tls_link *tls = connection->io->tls;
     size_t written = 0;
-    int result = output_flush(&connection->output, connection->socket, &written);
+    int result = tls == NULL ? output_flush(&connection->output, connection->socket, &written)
+                             : output_flush_through(&connection->output, tls_link_write, tls, &written);
 
     count(&connection->bytes_out, written);
+    __atomic_store_n(&connection->output_bytes, connection->output.bytes, __ATOMIC_RELAXED);
     count_stat(&connection->worker->stats.bytes_out, written);
     if (result < 0) {
         log_write(DM_LOG_VERBOSE, "client %" PRIu64 ": %s", connection->id, strerror(errno));
@@ -173,20 +70,23 @@ static void connection_flush(struct connection *connection) {
 }
 
 static bool connection_output_full(const struct connection *connection) {
-    return connection->output.bytes > connection->worker->server->config->output_soft_bytes;
+    size_t most =
+        connection->authenticated ? connection->worker->server->config->output_soft_bytes : OUTPUT_STRANGER_SOFT_BYTES;
+
+    return connection->output.bytes > most;
 }
 
 /* Nothing is being executed, and what could be sent has been: closes the connection or says what it waits for.
  * The connection may be gone afterwards. */
-static void connection_settle(struct connection *connection) {
+void connection_settle(struct connection *connection) {
     struct connection_io *io = connection->io;
-    const struct config *config = connection->worker->server->config;
+    size_t most = connection_output_bytes_max(connection);
 
-    if (connection->output.bytes > config->output_hard_bytes) {
+    if (connection->output.bytes > most && !io->failed) {
         log_write(DM_LOG_WARNING,
-                  "client %" PRIu64 " (%s) does not read its replies: more than %" PRIu64
-                  " bytes wait (output_hard_limit)",
-                  connection->id, connection->peer, config->output_hard_bytes);
+                  "client %" PRIu64 " (%s) does not read its replies: more than %zu bytes wait (output_hard_limit)",
+                  connection->id, connection->peer, most);
+        count_stat(&connection->worker->stats.output_limit_disconnections, 1);
         io->failed = true;
     } else if (connection->output.failed) {
         log_write(DM_LOG_WARNING, "client %" PRIu64 " (%s): no memory for replies", connection->id, connection->peer);
@@ -202,9 +102,9 @@ static void connection_settle(struct connection *connection) {
         input_release(&connection->worker->io->inputs, io->input);
         io->input = NULL;
     }
-    connection_want(&io->write_event, &io->writing, !sent);
-    connection_want(&io->read_event, &io->reading,
-                    !io->ended && !connection->close_after_reply && !connection_output_full(connection));
+    connection_want(&io->write_event, &io->writing, !sent || (io->tls != NULL && tls_link_wants_write(io->tls)));
+    connection_want_read(connection,
+                         !io->ended && !connection->close_after_reply && !connection_output_full(connection));
 }
 
 /* ---- Executing ---- */
@@ -248,6 +148,41 @@ static void connection_flush_early(struct connection *connection) {
     }
 }
 
+/* CLIENT REPLY: the command writes into an output that nobody gets. */
+static void connection_execute_silently(struct connection *connection, struct call *call) {
+    struct output nowhere;
+    struct reply reply = connection->reply;
+
+    reply.output = &nowhere;
+    output_init(&nowhere);
+    nowhere.pool = connection->output.pool;
+    call->reply = &reply;
+    command_execute(call);
+    call->reply = &connection->reply;
+    __atomic_store_n(&connection->reply.protocol, reply.protocol, __ATOMIC_RELAXED);
+    if (connection->replies == REPLIES_ON) { /* it was the command that brings replies back */
+        output_move(&connection->output, &nowhere);
+    }
+    output_free(&nowhere);
+    connection->replies = connection->replies == REPLIES_SKIP        ? REPLIES_ON
+                          : connection->replies == REPLIES_SKIP_NEXT ? REPLIES_SKIP
+                                                                     : connection->replies;
+}
+
+static void connection_execute_one(struct connection *connection, struct call *call) {
+    connection->io->in_command = true;
+    if (connection->replies == REPLIES_ON) {
+        command_execute(call);
+        if (connection->replies != REPLIES_ON) {
+            connection->replies = connection->replies == REPLIES_SKIP_NEXT ? REPLIES_SKIP : connection->replies;
+        }
+    } else {
+        connection_execute_silently(connection, call);
+    }
+    connection->io->in_command = false;
+    connection_push_rest(connection);
+}
+
 /* Executes commands that were read ahead, until the output is full. */
 static void connection_execute(struct connection *connection) {
     struct connection_io *io = connection->io;
@@ -262,17 +197,20 @@ static void connection_execute(struct connection *connection) {
         .reply = &connection->reply,
     };
 
+    connection->ticks = ticks_now();
+    connection->ticks_fresh = true;
     while (input_pinned(input) && !io->held && !io->failed && !connection->close_after_reply) {
         call.command = NULL;
         call.argc = input->reader.commands[input->executed].count;
         call.argv = resp_command_args(&input->reader, input->executed);
-        command_execute(&call);
+        connection_execute_one(connection, &call);
         input->executed++;
         if (connection->output.failed) {
             io->failed = true; /* connection_settle says why */
         }
         if (connection->output.bytes > FLUSH_EARLY_BYTES && !io->failed) {
             connection_flush_early(connection);
+            connection->ticks_fresh = false;
             io->held = connection_output_full(connection);
         }
     }
@@ -336,7 +274,7 @@ static void connection_run(void *argument) {
 }
 
 /* Executes what can be, unless that is going on already. The connection may be gone afterwards. */
-static void connection_advance(struct connection *connection) {
+void connection_advance(struct connection *connection) {
     struct connection_io *io = connection->io;
     struct worker_io *worker_io = connection->worker->io;
 
@@ -391,22 +329,46 @@ static bool connection_receive_some(struct connection *connection, size_t *total
     struct connection_io *io = connection->io;
     struct input *input = io->input;
     size_t room = input_room(input);
-    ssize_t got = read(connection->socket, input->bytes + input->end, room);
+    ssize_t got = io->tls == NULL ? read(connection->socket, input->bytes + input->end, room)
+                                  : tls_link_read(io->tls, input->bytes + input->end, room);
 
     if (got > 0) {
         input->end += (size_t)got;
         *total += (size_t)got;
-        return (size_t)got == room;
+        return io->tls != NULL || (size_t)got == room; /* a record at a time: only EAGAIN says that this was all */
     }
     if (got == 0) {
         io->ended = true;
         connection_want(&io->read_event, &io->reading, false);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-        log_write(DM_LOG_VERBOSE, "client %" PRIu64 ": %s", connection->id, strerror(errno));
+        log_write(DM_LOG_VERBOSE, "client %" PRIu64 ": %s", connection->id,
+                  io->tls != NULL && errno == EPROTO ? tls_link_error(io->tls) : strerror(errno));
         io->failed = true;
         connection_want(&io->read_event, &io->reading, false);
     }
     return false;
+}
+
+/* For CLIENT LIST. */
+static void count_input(struct connection *connection) {
+    const struct input *input = connection->io->input;
+
+    __atomic_store_n(&connection->input_bytes, input == NULL ? 0 : input->end - input->start, __ATOMIC_RELAXED);
+}
+
+/* The handshake may have ended, may want to send, and may have left bytes behind that no event tells of. */
+static void connection_after_tls(struct connection *connection) {
+    struct connection_io *io = connection->io;
+
+    if (io->stranger) {
+        connection_known(connection);
+    }
+    if (tls_link_wants_write(io->tls)) {
+        connection_want(&io->write_event, &io->writing, true);
+    }
+    if (io->reading && !io->failed && tls_link_pending(io->tls)) {
+        event_active(&io->read_event, EV_READ, 1);
+    }
 }
 
 static void connection_receive(struct connection *connection) {
@@ -415,6 +377,9 @@ static void connection_receive(struct connection *connection) {
     uint64_t limit = worker->server->config->query_buffer_limit_bytes;
     size_t total = 0;
 
+    if (!connection->authenticated && limit > INPUT_STRANGER_BYTES) {
+        limit = INPUT_STRANGER_BYTES;
+    }
     while (connection_room(connection)) {
         bool filled = connection_receive_some(connection, &total);
         if (io->input->end - io->input->start > limit) {
@@ -424,19 +389,24 @@ static void connection_receive(struct connection *connection) {
             io->failed = true;
             connection_want(&io->read_event, &io->reading, false);
         }
-        if (!filled || total >= RECEIVE_BYTES_MAX || io->failed || io->running) {
+        if (!filled || total >= RECEIVE_BYTES_MAX || io->failed || io->running || !connection->authenticated) {
             break;
         }
         /* A client that sends much at once gets a larger buffer: fewer calls, and more commands to overlap. */
-        if (io->input->capacity < RECEIVE_BYTES_MAX && !input_grow(&worker->io->inputs, io->input)) {
+        if (io->input->capacity < RECEIVE_BYTES_MAX && input_room(io->input) < io->input->capacity / 4 &&
+            !input_grow(&worker->io->inputs, io->input)) {
             break;
         }
     }
     count(&connection->bytes_in, total);
     count_stat(&worker->stats.bytes_in, total);
+    count_input(connection);
+    if (io->tls != NULL) {
+        connection_after_tls(connection);
+    }
 }
 
-static void connection_on_readable(int socket, short what, void *argument) {
+void connection_on_readable(int socket, short what, void *argument) {
     struct connection *connection = argument;
     struct worker_io *worker_io = connection->worker->io;
 
@@ -448,13 +418,16 @@ static void connection_on_readable(int socket, short what, void *argument) {
     connection_advance(connection);
 }
 
-static void connection_on_writable(int socket, short what, void *argument) {
+void connection_on_writable(int socket, short what, void *argument) {
     struct connection *connection = argument;
 
     (void)socket;
     (void)what;
     connection->worker->io->had_event = true;
     __atomic_store_n(&connection->active_ns, connection->worker->io->now_ns, __ATOMIC_RELAXED);
+    if (connection->io->tls != NULL && tls_link_wants_write(connection->io->tls)) { /* on with the handshake */
+        connection_receive(connection);
+    }
     connection_flush(connection);
     if (connection->io->running) { /* its coroutine settles everything else */
         connection_want(&connection->io->write_event, &connection->io->writing,
@@ -465,35 +438,5 @@ static void connection_on_writable(int socket, short what, void *argument) {
         connection_advance(connection);
     } else {
         connection_settle(connection);
-    }
-}
-
-/* ---- For worker.c ---- */
-
-void connection_stop(struct connection *connection) {
-    connection->io->ended = true;
-    connection_want(&connection->io->read_event, &connection->io->reading, false);
-    connection_advance(connection);
-}
-
-bool connection_kill(struct connection *connection) {
-    connection->io->failed = true;
-    if (connection->io->running) {
-        return false;
-    }
-    connection_free(connection);
-    return true;
-}
-
-void connection_close_idle(struct worker *worker, uint64_t idle_ns) {
-    struct connection *next;
-
-    for (struct connection *connection = worker->connections; connection != NULL; connection = next) {
-        next = connection->next;
-        if (!connection->io->running && worker->io->now_ns - connection->active_ns > idle_ns) {
-            log_write(DM_LOG_VERBOSE, "client %" PRIu64 " (%s) has been idle for too long", connection->id,
-                      connection->peer);
-            connection_kill(connection);
-        }
     }
 }

@@ -6,12 +6,12 @@
 
 #include "glob.h"
 
-static int fold(char c) { return tolower((unsigned char)c); }
+static int fold(char c, bool exact) { return exact ? (unsigned char)c : tolower((unsigned char)c); }
 
 /* Matches one character against the element of the pattern at *at (not a `*`), and moves *at behind it. */
-static bool element_match(const char *pattern, size_t length, size_t *at, char character) {
+static bool element_match(const char *pattern, size_t length, size_t *at, char character, bool exact) {
     size_t i = *at;
-    int c = fold(character);
+    int c = fold(character, exact);
     bool found = false, negated;
 
     if (pattern[i] != '[') {
@@ -20,7 +20,7 @@ static bool element_match(const char *pattern, size_t length, size_t *at, char c
             i++;
         }
         *at = i + 1;
-        return any || fold(pattern[i]) == c;
+        return any || fold(pattern[i], exact) == c;
     }
     i++;
     negated = i < length && pattern[i] == '^';
@@ -28,13 +28,13 @@ static bool element_match(const char *pattern, size_t length, size_t *at, char c
     while (i < length && pattern[i] != ']') {
         if (pattern[i] == '\\' && i + 1 < length) {
             i++;
-            found |= fold(pattern[i]) == c;
+            found |= fold(pattern[i], exact) == c;
         } else if (i + 2 < length && pattern[i + 1] == '-') {
-            int low = fold(pattern[i]), high = fold(pattern[i + 2]);
+            int low = fold(pattern[i], exact), high = fold(pattern[i + 2], exact);
             found |= low <= high ? c >= low && c <= high : c >= high && c <= low;
             i += 2;
         } else {
-            found |= fold(pattern[i]) == c;
+            found |= fold(pattern[i], exact) == c;
         }
         i++;
     }
@@ -42,7 +42,7 @@ static bool element_match(const char *pattern, size_t length, size_t *at, char c
     return found != negated;
 }
 
-bool glob_match(const char *pattern, size_t pattern_length, const char *text, size_t text_length) {
+static bool match(const char *pattern, size_t pattern_length, const char *text, size_t text_length, bool exact) {
     size_t p = 0, t = 0;
     size_t star = 0, star_text = 0; /* behind the last `*`, and what it has not taken: where to go on */
     bool starred = false;
@@ -54,7 +54,7 @@ bool glob_match(const char *pattern, size_t pattern_length, const char *text, si
             starred = true;
             continue;
         }
-        if (t < text_length && p < pattern_length && element_match(pattern, pattern_length, &p, text[t])) {
+        if (t < text_length && p < pattern_length && element_match(pattern, pattern_length, &p, text[t], exact)) {
             t++;
             continue;
         }
@@ -65,6 +65,14 @@ bool glob_match(const char *pattern, size_t pattern_length, const char *text, si
         p = star;
     }
     return true;
+}
+
+bool glob_match(const char *pattern, size_t pattern_length, const char *text, size_t text_length) {
+    return match(pattern, pattern_length, text, text_length, false);
+}
+
+bool glob_match_case(const char *pattern, size_t pattern_length, const char *text, size_t text_length) {
+    return match(pattern, pattern_length, text, text_length, true);
 }
 
 bool glob_is_pattern(const char *pattern, size_t length) {

@@ -10,13 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command_table.h"
 #include "info.h"
+#include "live.h"
 
+#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define NS_PER_S UINT64_C(1000000000)
 #define NS_PER_US 1000
 #define US_PER_S 1000000
 #define S_PER_DAY 86400
+#define MS_PER_S 1000
 #define KIB 1024.0
 
 static uint64_t load(const _Atomic uint64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
@@ -31,6 +33,34 @@ static void sum_worker(const struct worker_stats *stats, struct info_sums *sums)
     sums->bytes_out += load(&stats->bytes_out);
     sums->keyspace_hits += load(&stats->keyspace_hits);
     sums->keyspace_misses += load(&stats->keyspace_misses);
+    sums->denied_auth += load(&stats->denied_auth);
+    sums->denied_command += load(&stats->denied_command);
+    sums->denied_key += load(&stats->denied_key);
+    sums->denied_channel += load(&stats->denied_channel);
+    sums->output_limit_disconnections += load(&stats->output_limit_disconnections);
+    sums->unauthenticated_closed += load(&stats->unauthenticated_closed);
+}
+
+/* Rates of a worker that has done nothing since are of the past. */
+static void sum_rates(const struct worker_stats *stats, uint64_t now_ns, struct info_sums *sums) {
+    if (now_ns - load(&stats->rate_ns) < NS_PER_S) {
+        sums->rate_commands += load(&stats->rate_commands);
+        sums->rate_bytes_in += load(&stats->rate_bytes_in);
+        sums->rate_bytes_out += load(&stats->rate_bytes_out);
+    }
+}
+
+static void sum_connections(struct worker *worker, struct info_sums *sums) {
+    pthread_mutex_lock(&worker->connections_lock);
+    for (const struct connection *c = worker->connections; c != NULL; c = c->next) {
+        uint64_t in = READ(c->input_bytes), out = READ(c->output_bytes);
+
+        sums->input_bytes_max = in > sums->input_bytes_max ? in : sums->input_bytes_max;
+        sums->output_bytes_max = out > sums->output_bytes_max ? out : sums->output_bytes_max;
+        sums->client_bytes += sizeof *c + in + out;
+        sums->subscribers += READ(c->channels) + READ(c->patterns) + READ(c->shard_channels) > 0;
+    }
+    pthread_mutex_unlock(&worker->connections_lock);
 }
 
 /* dm_session_stats is nothing but counters, all of them uint64_t. */
@@ -49,15 +79,19 @@ static void sum_session(const struct dm_session_stats *stats, struct dm_session_
     }
 }
 
-void info_sum(const struct call *call, struct info_sums *sums) {
+void info_sum(struct server *server, const struct worker *own, struct info_sums *sums) {
+    uint64_t now_ns = server->env->clock_ns(server->env->context);
+
     memset(sums, 0, sizeof *sums);
-    for (uint32_t i = 0; i < call->server->worker_count; i++) {
-        struct worker *worker = &call->server->workers[i];
+    for (uint32_t i = 0; i < server->worker_count; i++) {
+        struct worker *worker = &server->workers[i];
         struct dm_session_stats stats;
 
         sum_worker(&worker->stats, sums);
-        if (worker == call->worker) { /* what this thread has done is known exactly */
-            dm_session_stats(call->session, &stats);
+        sum_rates(&worker->stats, now_ns, sums);
+        sum_connections(worker, sums);
+        if (worker == own) { /* what this thread has done is known exactly */
+            dm_session_stats(worker->session, &stats);
         } else {
             pthread_mutex_lock(&worker->session_stats_lock);
             stats = worker->session_stats;
@@ -84,7 +118,7 @@ void info_server(const struct info *info) {
             __GNUC_PATCHLEVEL__, (long)getpid());
     fprintf(info->out,
             "run_id:%s\r\ntcp_port:%u\r\nserver_time_usec:%lld\r\nuptime_in_seconds:%" PRIu64
-            "\r\nuptime_in_days:%" PRIu64 "\r\nio_threads_active:%d\r\n",
+            "\r\nuptime_in_days:%" PRIu64 "\r\nhz:10\r\nconfigured_hz:10\r\nio_threads_active:%d\r\n",
             server->run_id, server->config->port, (long long)now.tv_sec * US_PER_S + now.tv_nsec / NS_PER_US, uptime_s,
             uptime_s / S_PER_DAY, server->worker_count > 1);
     fprintf(info->out, "worker_threads:%u\r\nconfig_file:%s\r\n", server->worker_count, server->config->path);
@@ -94,7 +128,12 @@ void info_clients(const struct info *info) {
     fprintf(info->out,
             "# Clients\r\nconnected_clients:%" PRIu64 "\r\ncluster_connections:0\r\nmaxclients:%u\r\n"
             "blocked_clients:0\r\ntracking_clients:0\r\n",
-            info->sums.connections_now, info->call->server->config->maxclients);
+            info->sums.connections_now, atomic_load(&info->call->server->live->maxclients));
+    fprintf(info->out,
+            "client_recent_max_input_buffer:%" PRIu64 "\r\nclient_recent_max_output_buffer:%" PRIu64
+            "\r\nclients_in_timeout_table:0\r\npubsub_clients:%" PRIu64 "\r\nmonitor_clients:%u\r\n",
+            info->sums.input_bytes_max, info->sums.output_bytes_max, info->sums.subscribers,
+            atomic_load(&info->call->server->monitors));
 }
 
 static void print_human(FILE *out, const char *name, uint64_t bytes) {
@@ -147,85 +186,21 @@ void info_memory(const struct info *info) {
     print_human(info->out, "total_system_memory_human", system_bytes);
     fprintf(info->out, "maxmemory:%" PRIu64 "\r\n", info->pool.data_bytes_total);
     print_human(info->out, "maxmemory_human", info->pool.data_bytes_total);
-    fprintf(info->out, "maxmemory_policy:noeviction\r\nmem_allocator:libc\r\n");
+    fprintf(info->out,
+            "maxmemory_policy:noeviction\r\nmem_clients_normal:%" PRIu64
+            "\r\nmem_fragmentation_ratio:1.00\r\nmem_allocator:libc\r\nactive_defrag_running:0\r\n"
+            "lazyfree_pending_objects:0\r\n",
+            info->sums.client_bytes);
 }
 
 /* Data is in the pool's memory, replicated; nothing is loaded from or saved to disk by a gateway. */
 void info_persistence(const struct info *info) {
-    fputs("# Persistence\r\nloading:0\r\nasync_loading:0\r\nrdb_bgsave_in_progress:0\r\naof_enabled:0\r\n"
-          "aof_rewrite_in_progress:0\r\n",
-          info->out);
-}
-
-void info_stats(const struct info *info) {
-    const struct info_sums *sums = &info->sums;
-
-    fprintf(info->out,
-            "# Stats\r\ntotal_connections_received:%" PRIu64 "\r\ntotal_commands_processed:%" PRIu64
-            "\r\ntotal_net_input_bytes:%" PRIu64 "\r\ntotal_net_output_bytes:%" PRIu64
-            "\r\nrejected_connections:%" PRIu64 "\r\n",
-            sums->connections_received, sums->commands, sums->bytes_in, sums->bytes_out, sums->connections_rejected);
-    fprintf(info->out,
-            "expired_keys:%" PRIu64 "\r\nevicted_keys:0\r\nkeyspace_hits:%" PRIu64 "\r\nkeyspace_misses:%" PRIu64
-            "\r\npubsub_channels:0\r\npubsub_patterns:0\r\ntotal_error_replies:%" PRIu64 "\r\n",
-            sums->sessions.expired_keys, sums->keyspace_hits, sums->keyspace_misses, sums->errors);
-}
-
-/* Every gateway serves reads and writes of the whole pool: to a client it is a master without replicas. */
-void info_replication(const struct info *info) {
-    fputs("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n", info->out);
-}
-
-static void print_cpu(FILE *out, const char *name, const struct timeval *time) {
-    fprintf(out, "%s:%lld.%06lld\r\n", name, (long long)time->tv_sec, (long long)time->tv_usec);
-}
-
-void info_cpu(const struct info *info) {
-    struct rusage self, children;
-
-    getrusage(RUSAGE_SELF, &self);
-    getrusage(RUSAGE_CHILDREN, &children);
-    fputs("# CPU\r\n", info->out);
-    print_cpu(info->out, "used_cpu_sys", &self.ru_stime);
-    print_cpu(info->out, "used_cpu_user", &self.ru_utime);
-    print_cpu(info->out, "used_cpu_sys_children", &children.ru_stime);
-    print_cpu(info->out, "used_cpu_user_children", &children.ru_utime);
-}
-
-void info_modules(const struct info *info) { fputs("# Modules\r\n", info->out); }
-
-/* Times are estimated from samples (see command.c), and include waiting for memory nodes. */
-static void print_command(const struct info *info, const struct command *command) {
     const struct server *server = info->call->server;
-    uint64_t calls = 0, nanoseconds = 0, rejected = 0, failed = 0;
 
-    for (uint32_t i = 0; i < server->worker_count; i++) {
-        calls += load(&server->workers[i].stats.command[command->index].calls);
-        nanoseconds += load(&server->workers[i].stats.command[command->index].nanoseconds);
-        rejected += load(&server->workers[i].stats.command[command->index].rejected);
-        failed += load(&server->workers[i].stats.command[command->index].failed);
-    }
-    if (calls + rejected == 0) {
-        return;
-    }
     fprintf(info->out,
-            "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,rejected_calls=%" PRIu64
-            ",failed_calls=%" PRIu64 "\r\n",
-            command->name, calls, nanoseconds / NS_PER_US,
-            calls == 0 ? 0 : (double)nanoseconds / NS_PER_US / (double)calls, rejected, failed);
+            "# Persistence\r\nloading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\n"
+            "rdb_bgsave_in_progress:0\r\nrdb_last_save_time:%" PRId64 "\r\nrdb_last_bgsave_status:ok\r\n"
+            "aof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
+            "aof_last_bgrewrite_status:ok\r\naof_last_write_status:ok\r\n",
+            server->started_wall_ms / MS_PER_S);
 }
-
-void info_commandstats(const struct info *info) {
-    const struct command *const *rows;
-    size_t count = command_table_rows(&rows);
-
-    fputs("# Commandstats\r\n", info->out);
-    for (size_t i = 0; i < count; i++) {
-        print_command(info, rows[i]);
-    }
-}
-
-void info_cluster(const struct info *info) { fputs("# Cluster\r\ncluster_enabled:0\r\n", info->out); }
-
-/* Keys are not counted, so there is no line for a database rather than a wrong one. */
-void info_keyspace(const struct info *info) { fputs("# Keyspace\r\n", info->out); }

@@ -184,3 +184,45 @@ int output_flush(struct output *output, int socket, size_t *written) {
     }
     return 1;
 }
+
+int output_flush_through(struct output *output, output_write *write, void *context, size_t *written) {
+    struct iovec vector[OUTPUT_IOVECS];
+
+    while (output->bytes > 0) {
+        output_gather(output, vector);
+        ssize_t sent = write(context, vector[0].iov_base, vector[0].iov_len);
+        if (sent < 0) {
+            return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+        }
+        *written += (size_t)sent;
+        output_advance(output, (size_t)sent);
+    }
+    return 1;
+}
+
+const char *output_peek(const struct output *output) {
+    return output->bytes == 0 ? "" : output->first->bytes + output->first->start;
+}
+
+void output_move(struct output *to, struct output *from) {
+    to->failed |= from->failed;
+    if (from->bytes == 0) {
+        return;
+    }
+    from->last->end = (size_t)(from->cursor - from->last->bytes);
+    if (to->last == NULL) {
+        to->first = from->first;
+    } else {
+        to->last->end = (size_t)(to->cursor - to->last->bytes);
+        to->last->next = from->first;
+    }
+    to->last = from->last;
+    to->cursor = from->cursor;
+    to->limit = from->limit;
+    to->bytes += from->bytes;
+    from->first = NULL;
+    from->last = NULL;
+    from->cursor = NULL;
+    from->limit = NULL;
+    from->bytes = 0;
+}

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/types.h>
 
 #define OUTPUT_RESERVE_BYTES_MAX 4096u
 
@@ -59,5 +60,15 @@ static inline void output_append(struct output *output, const void *bytes, size_
 
 /* Writes to the socket: 1 all written, 0 would block, -1 error (errno). Adds what was written to *written. */
 int output_flush(struct output *output, int socket, size_t *written);
+
+/* The same through a function that behaves like write(2) on `context`. */
+typedef ssize_t output_write(void *context, const void *bytes, size_t length);
+int output_flush_through(struct output *output, output_write *write, void *context, size_t *written);
+
+/* The beginning of what waits, not terminated, at least one whole line of a reply; "" when nothing does. */
+const char *output_peek(const struct output *output);
+
+/* Puts all that waits in `from` behind what waits in `to`; both take their chunks from the same pool. */
+void output_move(struct output *to, struct output *from);
 
 #endif

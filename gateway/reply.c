@@ -78,7 +78,33 @@ void reply_status(struct reply *reply, const char *text) { reply_text(reply, '+'
 
 void reply_ok(struct reply *reply) { output_append(reply->output, "+OK\r\n", 5); }
 
-void reply_error(struct reply *reply, const char *text) { reply_text(reply, '-', text); }
+/* Redis counts errors by their first word. */
+static void error_count(struct reply_errors *errors, const char *text) {
+    size_t length = strcspn(text, " \r");
+    uint32_t known, at = 0;
+
+    if (errors == NULL) {
+        return;
+    }
+    length = length < REPLY_CODE_BYTES ? length : REPLY_CODE_BYTES - 1;
+    known = atomic_load_explicit(&errors->known, memory_order_relaxed);
+    while (at < known && (strncmp(errors->code[at], text, length) != 0 || errors->code[at][length] != '\0')) {
+        at++;
+    }
+    if (at == REPLY_ERROR_CODES) {
+        at--;
+    } else if (at == known) {
+        memcpy(errors->code[at], text, length);
+        errors->code[at][length] = '\0';
+        atomic_store_explicit(&errors->known, known + 1, memory_order_release);
+    }
+    atomic_fetch_add_explicit(&errors->count[at], 1, memory_order_relaxed);
+}
+
+void reply_error(struct reply *reply, const char *text) {
+    error_count(reply->errors, text);
+    reply_text(reply, '-', text);
+}
 
 void reply_errorf(struct reply *reply, const char *format, ...) {
     char *out = output_reserve(reply->output, OUTPUT_RESERVE_BYTES_MAX);
@@ -104,6 +130,7 @@ void reply_errorf(struct reply *reply, const char *format, ...) {
     }
     out[length + 1] = '\r';
     out[length + 2] = '\n';
+    error_count(reply->errors, out + 1);
     output_commit(reply->output, length + 3);
 }
 
@@ -164,6 +191,10 @@ void reply_null_array(struct reply *reply) {
 }
 
 void reply_array(struct reply *reply, size_t count) { reply_line(reply, '*', (long long)count); }
+
+void reply_push(struct reply *reply, size_t count) {
+    reply_line(reply, reply->protocol == 2 ? '*' : '>', (long long)count);
+}
 
 void reply_map(struct reply *reply, size_t pairs) {
     bool flat = reply->protocol == 2;

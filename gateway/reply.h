@@ -6,11 +6,25 @@
 #ifndef REPLY_H
 #define REPLY_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 #include "output.h"
+
+#define REPLY_ERROR_CODES 64u /* different first words of errors that are counted apart; more count together */
+#define REPLY_CODE_BYTES 24u
+
+/* How often errors were sent, by their first word. Written by one thread, read by any. */
+struct reply_errors {
+    _Atomic uint32_t known;
+    char code[REPLY_ERROR_CODES][REPLY_CODE_BYTES];
+    _Atomic uint64_t count[REPLY_ERROR_CODES];
+};
 
 struct reply {
     struct output *output;
-    int protocol; /* 2 or 3 */
+    int protocol;                /* 2 or 3 */
+    struct reply_errors *errors; /* NULL: they are not counted */
 };
 
 void reply_status(struct reply *reply, const char *text); /* +text */
@@ -25,6 +39,8 @@ void reply_verbatim(struct reply *reply, const char *text, size_t length, const 
 void reply_null(struct reply *reply);                                                             /* $-1 or _ */
 void reply_null_array(struct reply *reply);                                                       /* *-1 or _ */
 void reply_array(struct reply *reply, size_t count);
+/* With RESP3 out of turn; with RESP2 an array like any other. */
+void reply_push(struct reply *reply, size_t count);
 void reply_map(struct reply *reply, size_t pairs);
 void reply_set(struct reply *reply, size_t count);
 void reply_double(struct reply *reply, double value);

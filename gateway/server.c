@@ -15,21 +15,39 @@
 #include <unistd.h>
 
 #include "acceptor.h"
+#include "acl.h"
+#include "acl_log.h"
+#include "bus.h"
+#include "latency.h"
+#include "live.h"
 #include "log.h"
+#include "pubsub.h"
+#include "server_http.h"
+#include "slowlog.h"
 #include "storage.h"
+#include "tls.h"
 #include "worker.h"
 
 #define WORKERS_DEFAULT_MAX 16u
 #define STOP_WATCHDOG_S 15u /* workers give up after 10 s; beyond this one is stuck */
 #define ERROR_BYTES 1024
+#define SIGNALS 3
 
 struct life { /* of server_run */
     struct server server;
     struct dm_env env;
+    struct live live;
+    struct acl acl;
+    struct acl_log acl_log;
+    struct slowlog slowlog;
+    struct latency latency;
+    struct pubsub pubsub;
+    bool acl_opened;
     struct event_base *base;
-    struct event *signals[2];
+    struct event *signals[SIGNALS];
     struct storage *storage;
     struct acceptor *acceptor;
+    struct server_http *http;
     uint32_t workers_started;
     char error[ERROR_BYTES];
 };
@@ -51,6 +69,13 @@ static void server_init(struct life *life, const struct config *config) {
     life->env.log = log_from_libdm;
     server->config = config;
     server->env = &life->env;
+    server->live = &life->live;
+    server->acl = &life->acl;
+    server->acl_log = &life->acl_log;
+    server->slowlog = &life->slowlog;
+    server->latency = &life->latency;
+    server->pubsub = &life->pubsub;
+    pthread_mutex_init(&server->pause.lock, NULL);
     server->started_ns = life->env.clock_ns(life->env.context);
     server->started_wall_ms = life->env.wall_ms(life->env.context);
     for (int i = 0; i < 40; i++) {
@@ -68,6 +93,27 @@ static void on_stop_signal(int number, short what, void *argument) {
     event_base_loopbreak(life->base);
 }
 
+/* Certificates may have been renewed. */
+static void on_reload_signal(int number, short what, void *argument) {
+    struct life *life = argument;
+    struct server *server = &life->server;
+    char error[ERROR_BYTES];
+
+    (void)number;
+    (void)what;
+    if (server->tls == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&server->live->lock);
+    bool reloaded = tls_reload(server->tls, server->live, error, sizeof error);
+    pthread_mutex_unlock(&server->live->lock);
+    if (reloaded) {
+        log_write(DM_LOG_NOTICE, "received SIGHUP: certificates were read again");
+    } else {
+        log_write(DM_LOG_WARNING, "received SIGHUP: the certificates stay as they were: %s", error);
+    }
+}
+
 /* A second signal, or the watchdog's. */
 static void on_impatience(int number) {
     static const char insist[] = "second signal: ending at once\n", stuck[] = "a worker is stuck: ending at once\n";
@@ -79,12 +125,12 @@ static void on_impatience(int number) {
 }
 
 static bool signals_open(struct life *life) {
-    static const int numbers[2] = {SIGTERM, SIGINT};
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
 
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    for (int i = 0; i < 2; i++) {
-        life->signals[i] = evsignal_new(life->base, numbers[i], on_stop_signal, life);
+    for (int i = 0; i < SIGNALS; i++) {
+        life->signals[i] =
+            evsignal_new(life->base, numbers[i], numbers[i] == SIGHUP ? on_reload_signal : on_stop_signal, life);
         if (life->signals[i] == NULL || event_add(life->signals[i], NULL) != 0) {
             snprintf(life->error, sizeof life->error, "signal handlers cannot be set");
             return false;
@@ -94,11 +140,12 @@ static bool signals_open(struct life *life) {
 }
 
 static void signals_become_final(struct life *life) {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SIGNALS; i++) {
         if (life->signals[i] != NULL) {
             event_free(life->signals[i]);
         }
     }
+    signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, on_impatience);
     signal(SIGINT, on_impatience);
     signal(SIGALRM, on_impatience);
@@ -115,7 +162,7 @@ static bool workers_start(struct life *life) {
     bool started = true;
 
     server->workers = calloc(count, sizeof *server->workers);
-    if (server->workers == NULL) {
+    if (server->workers == NULL || !pubsub_open(&life->pubsub, count)) {
         snprintf(life->error, sizeof life->error, "out of memory");
         return false;
     }
@@ -146,17 +193,55 @@ static bool workers_stop(struct life *life) {
     for (uint32_t i = 0; i < life->workers_started; i++) {
         stopped = worker_join(&server->workers[i]) && stopped;
     }
+    for (uint32_t i = 0; stopped && i < life->workers_started; i++) {
+        worker_free(&server->workers[i]);
+    }
     if (stopped) {
         for (uint32_t i = 0; i < server->worker_count; i++) {
             pthread_mutex_destroy(&server->workers[i].connections_lock);
             pthread_mutex_destroy(&server->workers[i].session_stats_lock);
         }
         free(server->workers);
+        if (server->worker_count > 0) {
+            pubsub_close(&life->pubsub);
+        }
     }
     return stopped;
 }
 
 /* ---- Life ---- */
+
+/* Live settings, users, certificates. */
+static bool rights_open(struct life *life) {
+    struct server *server = &life->server;
+
+    if (!live_open(server, life->error, sizeof life->error)) {
+        return false;
+    }
+    acl_log_open(&life->acl_log);
+    slowlog_open(&life->slowlog);
+    latency_open(&life->latency);
+    life->acl_opened = acl_open(&life->acl, server->config, life->error, sizeof life->error);
+    if (!life->acl_opened) {
+        return false;
+    }
+    if (server->config->tls_port != 0) {
+        server->tls = tls_open(&life->live, life->error, sizeof life->error);
+    }
+    return server->config->tls_port == 0 || server->tls != NULL;
+}
+
+static void rights_close(struct life *life) {
+    if (life->server.tls != NULL) {
+        tls_close(life->server.tls);
+    }
+    if (life->acl_opened) {
+        acl_close(&life->acl);
+        acl_log_close(&life->acl_log);
+        slowlog_close(&life->slowlog);
+        latency_close(&life->latency);
+    }
+}
 
 static bool life_begin(struct life *life) {
     struct server *server = &life->server;
@@ -166,8 +251,13 @@ static bool life_begin(struct life *life) {
         snprintf(life->error, sizeof life->error, "no event loop");
         return false;
     }
-    if (!signals_open(life) || !storage_open(server, &life->storage, life->error, sizeof life->error) ||
+    if (!signals_open(life) || !rights_open(life) ||
+        !storage_open(server, &life->storage, life->error, sizeof life->error) ||
         !acceptor_open(server, life->base, &life->acceptor, life->error, sizeof life->error) || !workers_start(life)) {
+        return false;
+    }
+    if (!bus_open(server, &server->bus, life->error, sizeof life->error) ||
+        !server_http_open(server, life->base, &life->http, life->error, sizeof life->error)) {
         return false;
     }
     acceptor_start(life->acceptor);
@@ -181,6 +271,12 @@ static void life_end(struct life *life) {
     if (life->acceptor != NULL) {
         acceptor_close(life->acceptor);
     }
+    if (life->http != NULL) {
+        server_http_close(life->http);
+    }
+    if (life->server.bus != NULL) {
+        bus_stop(life->server.bus);
+    }
     if (!workers_stop(life)) {
         log_write(DM_LOG_WARNING, "commands were still in flight when the time for stopping was over");
         return; /* what they use must stay; the process ends now */
@@ -188,6 +284,10 @@ static void life_end(struct life *life) {
     if (life->storage != NULL) {
         storage_close(&life->server, life->storage);
     }
+    if (life->server.bus != NULL) {
+        bus_close(life->server.bus);
+    }
+    rights_close(life);
     if (life->base != NULL) {
         event_base_free(life->base);
     }

@@ -6,9 +6,18 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define DISCARD_BYTES_MAX (256u * 1024)
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+    struct sockaddr_storage storage;
+};
 
 void socket_prepare(int socket, uint32_t keepalive_s) {
     int on = 1, idle = (int)keepalive_s, interval = idle / 3 > 0 ? idle / 3 : 1, probes = 3;
@@ -24,12 +33,7 @@ void socket_prepare(int socket, uint32_t keepalive_s) {
 }
 
 void socket_address_format(int socket, bool peer, char *out, size_t out_bytes) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_storage storage;
-    } address = {0};
+    union address address = {0};
     socklen_t length = sizeof address;
     char ip[INET6_ADDRSTRLEN] = "?";
     int result = peer ? getpeername(socket, &address.any, &length) : getsockname(socket, &address.any, &length);
@@ -40,9 +44,26 @@ void socket_address_format(int socket, bool peer, char *out, size_t out_bytes) {
     } else if (result == 0 && address.any.sa_family == AF_INET) {
         inet_ntop(AF_INET, &address.in.sin_addr, ip, sizeof ip);
         snprintf(out, out_bytes, "%s:%d", ip, ntohs(address.in.sin_port));
+    } else if (result == 0 && address.any.sa_family == AF_UNIX) {
+        snprintf(out, out_bytes, "%.107s:0", address.un.sun_path);
     } else {
         snprintf(out, out_bytes, "?:0");
     }
+}
+
+bool socket_is_loopback(int socket) {
+    union address address = {0};
+    socklen_t length = sizeof address;
+
+    if (getpeername(socket, &address.any, &length) != 0) {
+        return false;
+    }
+    if (address.any.sa_family == AF_INET) {
+        return ntohl(address.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    return address.any.sa_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&address.in6.sin6_addr) ||
+            (IN6_IS_ADDR_V4MAPPED(&address.in6.sin6_addr) && address.in6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
 }
 
 void socket_discard(int socket) {

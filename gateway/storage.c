@@ -65,6 +65,17 @@ static uint32_t names_split(char *text, const char **names) {
     return count;
 }
 
+static bool storage_open_verbs(struct server *server, const char *const *names, uint32_t count, char *error,
+                               size_t error_bytes) {
+    struct dm_verbs_config verbs;
+    uint8_t secret[256];
+    bool opened = rdma_setting_apply(&server->config->rdma, &verbs, secret, error, error_bytes) &&
+                  dm_fabric_open_verbs(server->env, &verbs, names, count, &server->fabric, error, error_bytes) == DM_OK;
+
+    explicit_bzero(secret, sizeof secret);
+    return opened;
+}
+
 static bool storage_open_cluster(struct server *server, char *error, size_t error_bytes) {
     char text[sizeof server->config->memservers];
     const char *names[DM_NODES_MAX];
@@ -76,7 +87,20 @@ static bool storage_open_cluster(struct server *server, char *error, size_t erro
                  server->config->memservers, DM_NODES_MAX);
         return false;
     }
-    return dm_fabric_open_local(server->env, names, count, &server->fabric, error, error_bytes) == DM_OK;
+    bool verbs = strcmp(server->config->fabric, "verbs") == 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool over_rdma = strncmp(names[i], RDMA_ADDRESS_PREFIX, strlen(RDMA_ADDRESS_PREFIX)) == 0;
+        if (over_rdma != verbs) {
+            snprintf(
+                error, error_bytes,
+                "[pool] memservers: '%.200s' does not fit fabric = %s: rdma://host:port is for verbs, the path of a "
+                "control socket for local",
+                names[i], server->config->fabric);
+            return false;
+        }
+    }
+    return verbs ? storage_open_verbs(server, names, count, error, error_bytes)
+                 : dm_fabric_open_local(server->env, names, count, &server->fabric, error, error_bytes) == DM_OK;
 }
 
 static void storage_log(const struct server *server, const struct storage *storage) {

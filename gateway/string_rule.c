@@ -101,7 +101,7 @@ enum dm_action string_append_decide(void *context, const struct dm_value *old, s
     }
     append->length = length;
     append->result = STRING_OK;
-    if (old != NULL && append->suffix.length == 0) {
+    if (old != NULL && append->suffix.length == 0 && old->encoding == STRING_RAW) {
         return DM_KEEP;
     }
     if (old == NULL) {
@@ -109,6 +109,7 @@ enum dm_action string_append_decide(void *context, const struct dm_value *old, s
     } else {
         string_write(write, old->bytes, old->length, old->expire_ms);
         write->part[1] = append->suffix;
+        write->encoding = STRING_RAW;
     }
     return DM_WRITE;
 }
@@ -150,6 +151,7 @@ enum dm_action string_add_float_decide(void *context, const struct dm_value *old
     }
     add->length = number_format_float(value + add->by, add->text, sizeof add->text);
     string_write(write, add->text, add->length, expiry_of(old));
+    write->encoding = STRING_TEXT;
     return DM_WRITE;
 }
 

@@ -40,6 +40,13 @@ struct expire_unit set_options_unit(const struct set_options *options);
 
 /* ---- Updates of one value ---- */
 
+/* dm_value.encoding of a string: what OBJECT ENCODING is to say. Commands do not care. */
+enum string_encoding {
+    STRING_NATURAL = 0, /* by its content: an integer, or short, or long */
+    STRING_RAW,         /* was changed in place: "raw" in any case */
+    STRING_TEXT,        /* not an integer, although it may look like one: INCRBYFLOAT's results */
+};
+
 enum string_result {
     STRING_OK,
     STRING_SKIPPED, /* NX or XX said no, or there is no value to change */

@@ -19,7 +19,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "live.h"
 #include "log.h"
+#include "ticks.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -28,8 +30,10 @@
 #define STOP_NS (10 * NS_PER_S) /* for commands in flight and replies when stopping */
 #define SPIN_NS (2 * NS_PER_MS) /* polling without a socket event before naps begin */
 #define NAP_NS UINT64_C(50000)
-#define COROUTINES_SPARE 1024u /* beyond one a connection: libdm's own */
+#define POLL_NS UINT64_C(100000) /* the same where the fabric can wake us: then sleep until it does */
+#define COROUTINES_SPARE 1024u   /* beyond one a connection: libdm's own */
 #define INBOX_FIRST 64u
+#define TASKS_BYTES_MAX (64u << 20) /* waiting for a worker: more has to wait elsewhere */
 
 static uint64_t clock_ns(const struct worker *worker) {
     return worker->server->env->clock_ns(worker->server->env->context);
@@ -62,18 +66,51 @@ static void worker_on_timer(int descriptor, short what, void *argument) {
     }
 }
 
+/* What happened in about the last second, as a rate. */
+static void worker_rates_refresh(struct worker *worker) {
+    struct worker_io *io = worker->io;
+    struct worker_stats *stats = &worker->stats;
+    const uint64_t now[3] = {stats->commands, stats->bytes_in, stats->bytes_out};
+    _Atomic uint64_t *rates[3] = {&stats->rate_commands, &stats->rate_bytes_in, &stats->rate_bytes_out};
+    uint64_t elapsed_ns = io->now_ns - io->rate_ns;
+
+    if (elapsed_ns < STATS_REFRESH_NS) {
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        uint64_t since = now[i] >= io->rate_from[i] ? now[i] - io->rate_from[i] : 0;
+        atomic_store_explicit(rates[i], (uint64_t)((double)since * NS_PER_S / (double)elapsed_ns),
+                              memory_order_relaxed);
+    }
+    atomic_store_explicit(&stats->rate_ns, io->now_ns, memory_order_relaxed);
+    if (elapsed_ns >= NS_PER_S) {
+        io->rate_ns = io->now_ns;
+        memcpy(io->rate_from, now, sizeof now);
+    }
+}
+
 static void worker_stats_refresh(struct worker *worker) {
+    worker_rates_refresh(worker);
     pthread_mutex_lock(&worker->session_stats_lock);
     dm_session_stats(worker->session, &worker->session_stats);
     pthread_mutex_unlock(&worker->session_stats_lock);
     worker->io->stats_ns = worker->io->now_ns;
     worker->io->worked = false;
+    if (worker->io->now_ns - worker->io->ticks_began_ns > NS_PER_MS) {
+        worker->io->ticks_rate =
+            ticks_rate(ticks_now() - worker->io->ticks_began, clock_ns(worker) - worker->io->ticks_began_ns);
+    }
 }
 
 /* What is due is done, and the timer armed for what is not. */
 static void worker_do_due(struct worker *worker) {
     struct worker_io *io = worker->io;
-    uint64_t timeout_ns = worker->server->config->timeout_s * NS_PER_S;
+    uint64_t timeout_ns = atomic_load_explicit(&worker->server->live->timeout_s, memory_order_relaxed) * NS_PER_S;
+    uint64_t stranger_ns = io->strangers == 0 ? 0 : worker->server->config->unauthenticated_timeout_s * NS_PER_S;
+
+    if (io->dirty != NULL) {
+        connection_flush_pushed(worker);
+    }
 
     if (io->worked) {
         if (io->now_ns - io->stats_ns >= STATS_REFRESH_NS) {
@@ -82,9 +119,9 @@ static void worker_do_due(struct worker *worker) {
             worker_timer_arm(worker, io->stats_ns + STATS_REFRESH_NS);
         }
     }
-    if (timeout_ns > 0 && io->connection_count > 0) {
+    if ((timeout_ns > 0 || stranger_ns > 0) && io->connection_count > 0) {
         if (io->now_ns - io->idle_ns >= IDLE_SCAN_NS) {
-            connection_close_idle(worker, timeout_ns);
+            connection_close_idle(worker, timeout_ns, stranger_ns);
             io->idle_ns = io->now_ns;
         }
         worker_timer_arm(worker, io->idle_ns + IDLE_SCAN_NS);
@@ -94,16 +131,25 @@ static void worker_do_due(struct worker *worker) {
     }
 }
 
+/* The session is polled in every pass; this only ends the sleep. */
+static void worker_on_fabric(int descriptor, short what, void *argument) {
+    struct worker *worker = argument;
+
+    (void)descriptor;
+    (void)what;
+    worker->io->had_event = true;
+}
+
 /* ---- Sockets from the main thread ---- */
 
-bool worker_hand_over(struct worker *worker, int socket) {
+bool worker_hand_over(struct worker *worker, int socket, enum connection_kind kind) {
     struct worker_io *io = worker->io;
     bool taken = true;
 
     pthread_mutex_lock(&io->lock);
     if (io->inbox_count == io->inbox_capacity) {
         uint32_t capacity = io->inbox_capacity == 0 ? INBOX_FIRST : io->inbox_capacity * 2;
-        int *inbox = realloc(io->inbox, capacity * sizeof *inbox);
+        struct worker_socket *inbox = realloc(io->inbox, capacity * sizeof *inbox);
         taken = inbox != NULL;
         if (taken) {
             io->inbox = inbox;
@@ -111,7 +157,7 @@ bool worker_hand_over(struct worker *worker, int socket) {
         }
     }
     if (taken) {
-        io->inbox[io->inbox_count++] = socket;
+        io->inbox[io->inbox_count++] = (struct worker_socket){socket, kind};
         atomic_fetch_add_explicit(&io->assigned, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&io->lock);
@@ -129,15 +175,78 @@ void worker_wake(struct worker *worker) {
     }
 }
 
-static int worker_inbox_take(struct worker_io *io) {
-    int socket = -1;
+static struct worker_socket worker_inbox_take(struct worker_io *io) {
+    struct worker_socket taken = {.socket = -1};
 
     pthread_mutex_lock(&io->lock);
     if (io->inbox_count > 0) {
-        socket = io->inbox[--io->inbox_count];
+        taken = io->inbox[--io->inbox_count];
     }
     pthread_mutex_unlock(&io->lock);
-    return socket;
+    return taken;
+}
+
+/* ---- Tasks from anywhere ---- */
+
+void worker_post(struct worker *worker, struct worker_task *task) {
+    struct worker_io *io = worker->io;
+
+    task->next = NULL;
+    pthread_mutex_lock(&io->lock);
+    bool first = io->tasks == NULL;
+
+    if (first) {
+        io->tasks = task;
+    } else {
+        io->tasks_last->next = task;
+    }
+    io->tasks_last = task;
+    atomic_fetch_add_explicit(&io->tasks_bytes, task->bytes, memory_order_relaxed);
+    pthread_mutex_unlock(&io->lock);
+    if (first) {
+        worker_wake(worker);
+    }
+}
+
+bool worker_tasks_full(const struct worker *worker) {
+    return atomic_load_explicit(&worker->io->tasks_bytes, memory_order_relaxed) > TASKS_BYTES_MAX;
+}
+
+void worker_run_tasks(struct worker *worker) {
+    struct worker_io *io = worker->io;
+
+    pthread_mutex_lock(&io->lock);
+    struct worker_task *task = io->tasks;
+    io->tasks = NULL;
+    pthread_mutex_unlock(&io->lock);
+    while (task != NULL) {
+        struct worker_task *next = task->next;
+        atomic_fetch_sub_explicit(&io->tasks_bytes, task->bytes, memory_order_relaxed);
+        task->run(worker, task);
+        task = next;
+    }
+}
+
+/* Counters, but for connections_now, which is none. */
+static void reset_run(struct worker *worker, struct worker_task *task) {
+    struct worker_stats *stats = &worker->stats;
+    uint64_t now = atomic_load(&stats->connections_now);
+    _Atomic uint64_t(*histogram)[HISTOGRAM_BUCKETS] = stats->histogram;
+
+    memset((void *)stats, 0, sizeof *stats);
+    memset((void *)histogram, 0, FUSEGATE_COMMANDS_MAX * sizeof *histogram);
+    stats->histogram = histogram;
+    atomic_store(&stats->connections_now, now);
+    free(task);
+}
+
+void worker_reset_stats(struct worker *worker) {
+    struct worker_task *task = malloc(sizeof *task);
+
+    if (task != NULL) {
+        *task = (struct worker_task){.run = reset_run, .bytes = sizeof *task};
+        worker_post(worker, task);
+    }
 }
 
 static void worker_stop(struct worker *worker) {
@@ -154,23 +263,23 @@ static void worker_on_wake(int descriptor, short what, void *argument) {
     struct worker *worker = argument;
     struct worker_io *io = worker->io;
     bool stopping = atomic_load(&worker->server->stopping);
+    struct worker_socket taken;
     uint64_t wakes;
-    int socket;
 
     (void)what;
     io->had_event = true;
     if (read(descriptor, &wakes, sizeof wakes) < 0 && errno != EAGAIN) {
         log_write(DM_LOG_WARNING, "worker %u: %s", worker->index, strerror(errno));
     }
-    while ((socket = worker_inbox_take(io)) >= 0) {
+    while ((taken = worker_inbox_take(io)).socket >= 0) {
         if (stopping) {
-            close(socket);
+            close(taken.socket);
             worker_forget(worker, NULL);
         } else {
-            io->connection_count++;
-            connection_open(worker, socket);
+            connection_open(worker, taken.socket, taken.kind);
         }
     }
+    worker_run_tasks(worker);
     if (stopping && io->stop_ns == UINT64_MAX) {
         worker_stop(worker);
     }
@@ -210,10 +319,14 @@ static int worker_wait_flags(struct worker *worker, uint64_t wait_ns) {
         if (io->had_event || io->spin_ns == 0) {
             io->spin_ns = io->now_ns;
         }
-        if (io->now_ns - io->spin_ns < SPIN_NS) {
-            return EVLOOP_NONBLOCK;
+        if (io->now_ns - io->spin_ns < (io->fabric_watched ? POLL_NS : SPIN_NS)) {
+            return EVLOOP_NONBLOCK | EVLOOP_ONCE; /* libevent's NONBLOCK alone goes on while there are events */
         }
-        wait_ns = NAP_NS; /* what the session waits for takes long: let others have the CPU */
+        if (!io->fabric_watched) {
+            wait_ns = NAP_NS; /* what the session waits for takes long: let others have the CPU */
+        } else if (!dm_session_arm(worker->session, &wait_ns)) {
+            return EVLOOP_NONBLOCK | EVLOOP_ONCE;
+        }
     } else {
         io->spin_ns = 0;
     }
@@ -227,6 +340,7 @@ static void worker_loop(struct worker *worker) {
     struct worker_io *io = worker->io;
 
     for (;;) {
+        io->turns++;
         uint64_t wait_ns = dm_session_poll(worker->session);
         worker_do_due(worker);
         if (worker_finished(worker)) {
@@ -270,6 +384,18 @@ static bool worker_open_events(struct worker *worker, char *error, size_t error_
     return true;
 }
 
+/* A fabric that has no descriptor, or one that cannot be watched, is polled. */
+static void worker_watch_fabric(struct worker *worker) {
+    struct worker_io *io = worker->io;
+    int descriptor = dm_session_descriptor(worker->session);
+
+    if (descriptor < 0) {
+        return;
+    }
+    event_assign(&io->fabric_event, io->base, descriptor, EV_READ | EV_PERSIST, worker_on_fabric, worker);
+    io->fabric_watched = event_add(&io->fabric_event, NULL) == 0;
+}
+
 /* On the worker's thread, which owns what is opened here. */
 static bool worker_open(struct worker *worker, char *error, size_t error_bytes) {
     struct dm_sched_config config = {.coroutines = worker->server->config->maxclients + COROUTINES_SPARE};
@@ -284,6 +410,7 @@ static bool worker_open(struct worker *worker, char *error, size_t error_bytes) 
         dm_sched_destroy(worker->sched);
         return false;
     }
+    worker_watch_fabric(worker);
     return true;
 }
 
@@ -302,8 +429,13 @@ static void *worker_main(void *argument) {
         return NULL;
     }
     io->now_ns = clock_ns(worker);
+    io->ticks_began = ticks_now();
+    io->ticks_began_ns = io->now_ns;
     worker_stats_refresh(worker);
     worker_loop(worker);
+    if (io->fabric_watched) {
+        event_del(&io->fabric_event);
+    }
     if (!io->abandoned) {
         dm_session_close(worker->session);
         dm_sched_destroy(worker->sched);
@@ -322,9 +454,13 @@ static void worker_io_free(struct worker_io *io) {
         close(io->timer_fd);
     }
     for (uint32_t i = 0; i < io->inbox_count; i++) {
-        close(io->inbox[i]);
+        close(io->inbox[i].socket);
     }
     free(io->inbox);
+    for (struct worker_task *task = io->tasks, *next; task != NULL; task = next) { /* posted too late */
+        next = task->next;
+        free(task);
+    }
     input_pool_free(&io->inputs);
     output_pool_free(&io->outputs);
     pthread_mutex_destroy(&io->lock);
@@ -340,6 +476,7 @@ static struct worker_io *worker_io_create(void) {
         io->timer_fd = -1;
         io->timer_ns = UINT64_MAX;
         io->stop_ns = UINT64_MAX;
+        io->ticks_rate = UINT64_C(1) << 31; /* until it is known: two ticks a nanosecond */
         pthread_mutex_init(&io->lock, NULL);
         pthread_cond_init(&io->changed, NULL);
     }
@@ -357,6 +494,11 @@ bool worker_start(struct server *server, uint32_t index, char *error, size_t err
     worker->server = server;
     worker->index = index;
     worker->io = io;
+    worker->stats.histogram = calloc(FUSEGATE_COMMANDS_MAX, sizeof *worker->stats.histogram);
+    if (worker->stats.histogram == NULL) {
+        snprintf(error, error_bytes, "worker %u: out of memory", index);
+        goto out_io;
+    }
     if (!worker_open_events(worker, error, error_bytes)) {
         goto out_io;
     }
@@ -376,6 +518,7 @@ bool worker_start(struct server *server, uint32_t index, char *error, size_t err
     pthread_join(worker->thread, NULL);
     snprintf(error, error_bytes, "%s", io->error);
 out_io:
+    free(worker->stats.histogram);
     worker_io_free(io);
     worker->io = NULL;
     return false;
@@ -383,10 +526,11 @@ out_io:
 
 bool worker_join(struct worker *worker) {
     pthread_join(worker->thread, NULL);
-    bool abandoned = worker->io->abandoned;
-    if (!abandoned) {
-        worker_io_free(worker->io);
-        worker->io = NULL;
-    }
-    return !abandoned;
+    return !worker->io->abandoned;
+}
+
+void worker_free(struct worker *worker) {
+    worker_io_free(worker->io);
+    free(worker->stats.histogram);
+    worker->io = NULL;
 }

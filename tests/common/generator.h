@@ -1,4 +1,4 @@
-/* generator.h: random Redis commands for the oracle: every command of the first release with its options, and their
+/* generator.h: random Redis commands for the oracle: commands with their options, and their
  * ways of being wrong. Deterministic from the seed. Pure. */
 #ifndef TESTS_GENERATOR_H
 #define TESTS_GENERATOR_H
@@ -12,6 +12,7 @@
 
 struct generator {
     struct prng prng;
+    const char *groups; /* only commands of these, separated by commas; NULL: of all */
     struct buffer key[GENERATOR_KEYS];
 };
 
@@ -27,6 +28,8 @@ struct generated {
 void generator_init(struct generator *generator, uint64_t seed);
 void generator_free(struct generator *generator);
 void generator_next(struct generator *generator, struct generated *out);
+/* The command of a row, "" for unknown commands, and its group; NULL behind the last row. */
+const char *generator_name(size_t index, const char **group);
 void generated_free(struct generated *generated);
 
 #endif

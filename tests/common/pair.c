@@ -89,9 +89,9 @@ bool pair_same(enum pair_mask mask, const char *left, size_t left_length, const 
     case PAIR_EXACT:
         return false;
     case PAIR_SECONDS:
-        return same_within(2, left, right);
+        return same_within(10, left, right);
     case PAIR_MILLISECONDS:
-        return same_within(2000, left, right);
+        return same_within(10000, left, right);
     case PAIR_DIGITS:
         return same_digits(left, left_length, right, right_length);
     case PAIR_TYPE:

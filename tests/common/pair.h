@@ -7,8 +7,8 @@
 
 enum pair_mask {
     PAIR_EXACT,        /* the same bytes */
-    PAIR_SECONDS,      /* an integer, at most 2 apart when above 0 */
-    PAIR_MILLISECONDS, /* an integer, at most 2000 apart when above 0 */
+    PAIR_SECONDS,      /* an integer, at most 10 apart when above 0: on a busy machine */
+    PAIR_MILLISECONDS, /* an integer, at most 10000 apart when above 0 */
     PAIR_DIGITS,       /* the same but for the digits */
     PAIR_TYPE,         /* the same type and, for aggregates, the same number of elements */
     PAIR_KIND,         /* the same type */

@@ -4,7 +4,8 @@
  * Every few thousand commands the connections are made anew, with RESP2 and RESP3 in turn. At the first difference it
  * prints the seed, what led there for the same keys, the command and both replies, and fails.
  *
- * oracle [-n commands] [-s seed] [-l left] [-r right] [-o coverage file]
+ * oracle [-n commands] [-s seed] [-l left] [-r right] [-o coverage file] [-g group,group]
+ * oracle -L: names of the commands that it knows, with their groups
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +19,10 @@
 #define DEPTH_MAX 64
 #define HISTORY 4096
 #define HISTORY_SHOWN 30
+#define SHOWN_BEFORE 60 /* bytes of two replies before they differ */
 #define HISTORY_BYTES 160
 #define CONNECTION_COMMANDS 3000
-#define NAMES_MAX 64
+#define NAMES_MAX 256
 
 struct past {
     char command[HISTORY_BYTES * 4], reply[HISTORY_BYTES * 4];
@@ -64,6 +66,16 @@ static void describe(const struct generated *command, struct buffer *out, size_t
     buffer_free(&piece);
 }
 
+/* Where the key stands, by which past commands are related. */
+static size_t key_argument(const char *name) {
+    static const char *const second[] = {"object", "pfdebug", "bitop"};
+    for (size_t i = 0; i < sizeof second / sizeof *second; i++) {
+        if (strcmp(name, second[i]) == 0)
+            return 2;
+    }
+    return 1;
+}
+
 static void remember(struct oracle *oracle, const struct generated *command, const char *reply, size_t length) {
     struct past *past = &oracle->past[oracle->count % HISTORY];
     struct buffer text = {0};
@@ -71,10 +83,11 @@ static void remember(struct oracle *oracle, const struct generated *command, con
     snprintf(past->command, sizeof past->command, "%s", text.bytes);
     snprintf(past->reply, sizeof past->reply, "%s", wire_printable(reply, length, 60, &text));
     past->key[0] = 0;
-    if (command->argc > 1) {
-        size_t bytes = command->start[2] - command->start[1];
+    size_t at = key_argument(command->name);
+    if (command->argc > at) {
+        size_t bytes = command->start[at + 1] - command->start[at];
         snprintf(past->key, sizeof past->key, "%s",
-                 wire_printable(command->text.bytes + command->start[1], bytes, 30, &text));
+                 wire_printable(command->text.bytes + command->start[at], bytes, 30, &text));
     }
     buffer_free(&text);
 }
@@ -98,9 +111,17 @@ static void print_history(const struct oracle *oracle) {
         printf("    %s\n      -> %s\n", shown[count]->command, shown[count]->reply);
 }
 
-static void print_reply(const char *name, const char *bytes, size_t length) {
+/* Long replies from shortly before the first difference on. */
+static void print_replies(const struct pair *pair, const char *const reply[2], const size_t length[2]) {
     struct buffer text = {0};
-    printf("  %-12s %s\n", name, wire_printable(bytes, length, 600, &text));
+    size_t first = 0;
+    while (first < length[0] && first < length[1] && reply[0][first] == reply[1][first])
+        first++;
+    first = first < SHOWN_BEFORE ? 0 : first - SHOWN_BEFORE;
+    for (int i = 0; i < 2; i++) {
+        printf("  %-12s from byte %zu of %zu: %s\n", pair->process[i]->name, first, length[i],
+               wire_printable(reply[i] + first, length[i] - first, 300, &text));
+    }
     buffer_free(&text);
 }
 
@@ -131,8 +152,7 @@ static bool compare_one(struct oracle *oracle, const struct generated *command) 
            (unsigned long long)oracle->seed);
     print_history(oracle);
     printf("  command      %s\n", text.bytes);
-    for (int i = 0; i < 2; i++)
-        print_reply(oracle->pair.process[i]->name, reply[i], length[i]);
+    print_replies(&oracle->pair, reply, length);
     buffer_free(&text);
     oracle->failed = true;
     return false;
@@ -192,12 +212,20 @@ static void write_coverage(const struct oracle *oracle, const char *path) {
     fclose(file);
 }
 
+static void list_names(void) {
+    const char *name, *group;
+    for (size_t i = 0; (name = generator_name(i, &group)) != NULL; i++) {
+        if (*name)
+            printf("%s %s\n", name, group);
+    }
+}
+
 int main(int argc, char **argv) {
     static struct oracle oracle;
-    const char *left = "redis", *right = "fusegate", *coverage = NULL;
+    const char *left = "redis --rdbcompression no", *right = "fusegate", *coverage = NULL, *groups = NULL;
     oracle.wanted = 100000;
     oracle.seed = prng_fresh_seed();
-    for (int option; (option = getopt(argc, argv, "n:s:l:r:o:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "n:s:l:r:o:g:L")) != -1;) {
         switch (option) {
         case 'n':
             oracle.wanted = strtoull(optarg, NULL, 10);
@@ -214,15 +242,22 @@ int main(int argc, char **argv) {
         case 'o':
             coverage = optarg;
             break;
+        case 'g':
+            groups = optarg;
+            break;
+        case 'L':
+            list_names();
+            return 0;
         default:
             return 2;
         }
     }
-    report_note("seed %llu, %llu commands, %s and %s", (unsigned long long)oracle.seed,
-                (unsigned long long)oracle.wanted, left, right);
+    report_note("seed %llu, %llu commands%s%s, %s and %s", (unsigned long long)oracle.seed,
+                (unsigned long long)oracle.wanted, groups ? " of " : "", groups ? groups : "", left, right);
     oracle.past = calloc(HISTORY, sizeof *oracle.past);
     pair_start(&oracle.pair, left, right);
     generator_init(&oracle.generator, oracle.seed);
+    oracle.generator.groups = groups;
     int protocol = 3;
     while (oracle.count < oracle.wanted && !oracle.failed) {
         protocol = 5 - protocol;

@@ -3,7 +3,7 @@
  * A line of the file is a command: words, or "text" with \xHH, \r, \n, \" and \\ inside. Before it may stand @mask (see
  * pair.h). A line may also be one of
  *   # comment    ! connect    ! sleep SECONDS    ! section NAME    ! expect "REPLY" COMMAND
- * expect: for what redis-server does not have; the right server alone must give this reply.
+ * expect: for what redis-server does not have; the right server alone must give this reply. A mask may stand before it.
  * A section is one case; each begins on new connections.
  *
  * scripted [-l left] [-r right] [-o coverage file] script.txt
@@ -131,6 +131,19 @@ static void run_command(struct script *script, const char *line, enum pair_mask 
     buffer_free(&word);
 }
 
+/* Reads @mask, if it stands there. */
+static enum pair_mask take_mask(const struct script *script, const char **text) {
+    enum pair_mask mask = PAIR_EXACT;
+    if (**text != '@')
+        return mask;
+    size_t length = strcspn(*text + 1, " ");
+    if (!pair_mask_find(*text + 1, length, &mask))
+        report_abort("line %d: no such mask", script->line_number);
+    *text += 1 + length;
+    *text += strspn(*text, " ");
+    return mask;
+}
+
 /* For the right server alone, unless that is a redis-server. */
 static void expect_reply(struct script *script, const char *text) {
     struct buffer expected = {0}, arguments = {0}, command = {0}, word = {0};
@@ -138,6 +151,7 @@ static void expect_reply(struct script *script, const char *text) {
     char name[2][64] = {"", ""};
     const char *reply = "";
     size_t length = 0, words = 0;
+    enum pair_mask mask = take_mask(script, &text);
     next_word(&text, &expected);
     for (; next_word(&text, &word); words++) {
         if (words < 2)
@@ -150,8 +164,8 @@ static void expect_reply(struct script *script, const char *text) {
     if (strcmp(script->pair.process[1]->name, "redis-server") != 0) {
         script->commands++;
         bool right = wire_send(wire, command.bytes, command.length) == WIRE_OK &&
-                     wire_reply(wire, &reply, &length) == WIRE_OK && length == expected.length &&
-                     memcmp(reply, expected.bytes, length) == 0;
+                     wire_reply(wire, &reply, &length) == WIRE_OK &&
+                     pair_same(mask, expected.bytes, expected.length, reply, length);
         if (!right) {
             const char *both[2] = {expected.bytes, reply};
             const size_t lengths[2] = {expected.length, length};
@@ -201,19 +215,13 @@ static void run_file(struct script *script, const char *path) {
     while (getline(&line, &capacity, file) > 0) {
         script->line_number++;
         const char *text = line + strspn(line, " ");
-        enum pair_mask mask = PAIR_EXACT;
         if (*text == '\n' || *text == '#')
             continue;
         if (*text == '!') {
             run_directive(script, text + 1);
             continue;
         }
-        if (*text == '@') {
-            size_t length = strcspn(text + 1, " ");
-            if (!pair_mask_find(text + 1, length, &mask))
-                report_abort("line %d: no such mask", script->line_number);
-            text += 1 + length;
-        }
+        enum pair_mask mask = take_mask(script, &text);
         run_command(script, text, mask);
     }
     end_section(script);

@@ -305,6 +305,10 @@ static void append_of_nothing_creates_but_does_not_rewrite(void **state) {
     struct dm_write write = {0};
 
     (void)state;
+    assert_int_equal(string_append_decide(&append, &old, &write),
+                     DM_WRITE); /* once: from now on it counts as changed */
+    assert_int_equal(write.encoding, STRING_RAW);
+    old.encoding = STRING_RAW;
     assert_int_equal(string_append_decide(&append, &old, &write), DM_KEEP);
     assert_int_equal(append.length, 2);
     assert_int_equal(string_append_decide(&append, NULL, &write), DM_WRITE);

@@ -122,6 +122,16 @@ static void arguments_come_after_the_file(void **state) {
     free(attempt);
 }
 
+static void users_add_up_line_by_line(void **state) {
+    struct attempt *attempt =
+        load("[gateway]\nuser = a on >x\nuser = b +@all (~k* +get)\n", "--gateway.user=c off", NULL);
+
+    (void)state;
+    assert_true(attempt->loaded);
+    assert_string_equal(attempt->config.users, "a on >x\nb +@all (~k* +get)\nc off\n");
+    free(attempt);
+}
+
 static void errors_in_a_file_name_file_line_key_value_and_what_is_allowed(void **state) {
     (void)state;
     assert_refused("[gateway]\n\nport = x\n", NULL, ":3: [gateway] port = 'x': must be a whole number from 0 to 65535");
@@ -141,15 +151,17 @@ static void errors_in_a_file_name_file_line_key_value_and_what_is_allowed(void *
                    "with kb, mb, gb");
     assert_refused("[pool]\nsubtables = 3\n", NULL,
                    ":2: [pool] subtables = '3': must be a whole number from 0 to 16777216, 0 or a power of two");
-    assert_refused("[pool]\nfabric = telepathy\n", NULL, ":2: [pool] fabric = 'telepathy': must be one of: local");
+    assert_refused("[pool]\nfabric = telepathy\n", NULL,
+                   ":2: [pool] fabric = 'telepathy': must be one of: local verbs");
 }
 
 static void unknown_names_and_broken_lines_are_errors(void **state) {
     (void)state;
     assert_refused("[gateway]\nprot = 1\n", NULL, ":2: [gateway] prot: no such key; fusegate --help lists all");
     assert_refused("[gatway]\nport = 1\n", NULL,
-                   ":2: [gatway] port: no such section; there are [gateway], [pool] and [memserver]");
-    assert_refused("port = 1\n", NULL, ":1: [] port: no such section; there are [gateway], [pool] and [memserver]");
+                   ":2: [gatway] port: no such section; there are [gateway], [pool], [rdma] and [memserver]");
+    assert_refused("port = 1\n", NULL,
+                   ":1: [] port: no such section; there are [gateway], [pool], [rdma] and [memserver]");
     assert_refused("[gateway]\nport\n", NULL, ":2: neither [section], nor key = value, nor ; comment");
     assert_refused("[gateway]\nport = x\nprot = 1\n", NULL,
                    ":2: [gateway] port = 'x': must be a whole number from 0 to 65535");
@@ -217,6 +229,7 @@ int main(void) {
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(a_file_sets_keys_under_their_sections),
         cmocka_unit_test(arguments_come_after_the_file),
+        cmocka_unit_test(users_add_up_line_by_line),
         cmocka_unit_test(errors_in_a_file_name_file_line_key_value_and_what_is_allowed),
         cmocka_unit_test(unknown_names_and_broken_lines_are_errors),
         cmocka_unit_test(errors_in_arguments_name_the_argument),

@@ -1,0 +1,217 @@
+/* scan.c: walks over all keys through three gateways, while others insert, overwrite and delete; and FLUSHALL with
+ * readers at the other gateways. One thread a client. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "report.h"
+#include "servers.h"
+
+#define GATEWAYS 3
+#define STABLE 2000 /* keys that are there all the time */
+#define FLEETING 3000
+#define READERS 2
+
+static redisContext *client(int port) {
+    redisContext *context = redisConnect("127.0.0.1", port);
+    if (context == NULL || context->err != 0)
+        report_abort("cannot connect to port %d", port);
+    return context;
+}
+
+/* Its reply; free it. */
+static redisReply *ask(redisContext *context, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = redisvCommand(context, format, arguments);
+    va_end(arguments);
+    if (reply == NULL)
+        report_abort("a gateway does not answer: %s", context->errstr);
+    if (reply->type == REDIS_REPLY_ERROR)
+        report_abort("%s: %s", format, reply->str);
+    return reply;
+}
+
+static void run(redisContext *context, const char *format, int number) {
+    freeReplyObject(ask(context, format, number));
+}
+
+/* ---- Walks ---- */
+
+struct churn {
+    int port;
+    uint64_t seed;
+    _Atomic bool *stop;
+    uint64_t operations;
+};
+
+static void *churn(void *argument) {
+    struct churn *churn = argument;
+    struct prng prng = {churn->seed};
+    redisContext *context = client(churn->port);
+    while (!atomic_load(churn->stop)) {
+        int fleeting = (int)prng_below(&prng, FLEETING);
+        switch (prng_below(&prng, 4)) {
+        case 0:
+            run(context, "SET stable:%d again", (int)prng_below(&prng, STABLE));
+            break;
+        case 1:
+            run(context, "SET fleeting:%d x", fleeting);
+            break;
+        case 2:
+            run(context, "APPEND fleeting:%d y", fleeting);
+            break;
+        default:
+            run(context, "DEL fleeting:%d", fleeting);
+            break;
+        }
+        churn->operations++;
+    }
+    redisFree(context);
+    return NULL;
+}
+
+struct walk {
+    int seen[STABLE];
+    int fleeting, foreign, calls;
+};
+
+/* One walk, each call at the next gateway. */
+static void walk_run(redisContext *const *context, int count, struct walk *walk) {
+    char cursor[32] = "0";
+    memset(walk, 0, sizeof *walk);
+    do {
+        redisReply *reply = ask(context[walk->calls++ % GATEWAYS], "SCAN %s COUNT %d", cursor, count);
+        snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
+        for (size_t i = 0; i < reply->element[1]->elements; i++) {
+            int number;
+            if (sscanf(reply->element[1]->element[i]->str, "stable:%d", &number) == 1 && number < STABLE)
+                walk->seen[number]++;
+            else if (sscanf(reply->element[1]->element[i]->str, "fleeting:%d", &number) == 1)
+                walk->fleeting++;
+            else
+                walk->foreign++;
+        }
+        freeReplyObject(reply);
+    } while (strcmp(cursor, "0") != 0);
+}
+
+static void case_walks(redisContext *const *context, const struct cluster *cluster) {
+    static struct walk walk;
+    _Atomic bool stop = false;
+    struct churn churns[GATEWAYS];
+    pthread_t threads[GATEWAYS];
+    int walks = report_long() ? 200 : 12, calls = 0, missed = 0, twice = 0, foreign = 0, fleeting = 0;
+    for (int i = 0; i < STABLE; i++)
+        run(context[i % GATEWAYS], "SET stable:%d 1", i);
+    for (int i = 0; i < GATEWAYS; i++) {
+        churns[i] = (struct churn){cluster->gateway[i]->port, prng_fresh_seed() + (uint64_t)i, &stop, 0};
+        pthread_create(&threads[i], NULL, churn, &churns[i]);
+    }
+    for (int w = 0; w < walks; w++) {
+        walk_run(context, w % 2 == 0 ? 100 : 1000, &walk);
+        calls += walk.calls;
+        fleeting += walk.fleeting;
+        foreign += walk.foreign;
+        for (int i = 0; i < STABLE; i++) {
+            missed += walk.seen[i] == 0;
+            twice += walk.seen[i] > 1;
+        }
+    }
+    atomic_store(&stop, true);
+    uint64_t operations = 0;
+    for (int i = 0; i < GATEWAYS; i++) {
+        pthread_join(threads[i], NULL);
+        operations += churns[i].operations;
+    }
+    report_note("%d walks of %d calls, %llu writes meanwhile, %d fleeting keys met", walks, calls,
+                (unsigned long long)operations, fleeting);
+    report_case(missed == 0, "SCAN misses no key that is there all the time: %d missed", missed);
+    report_case(twice == 0 && foreign == 0, "none comes twice (%d), no other key comes (%d)", twice, foreign);
+    report_case(operations > 1000 && fleeting > 0, "and there was something to miss");
+}
+
+static void case_counts(redisContext *const *context) {
+    static struct walk walk;
+    walk_run(context, 1000, &walk);
+    bool same = true;
+    for (int i = 0; i < GATEWAYS; i++) {
+        redisReply *size = ask(context[i], "DBSIZE");
+        redisReply *keys = ask(context[i], "KEYS *");
+        same &= size->integer == STABLE + walk.fleeting && keys->elements == (size_t)size->integer;
+        freeReplyObject(size);
+        freeReplyObject(keys);
+    }
+    report_case(same, "at rest DBSIZE, KEYS and SCAN agree at every gateway: %d keys", STABLE + walk.fleeting);
+}
+
+/* ---- FLUSHALL ---- */
+
+struct reader {
+    int port;
+    _Atomic int *round; /* how many have been flushed */
+    int rounds, reads;
+    int late; /* reads that began behind a flush's reply and gave a value of before it */
+};
+
+static void *reader(void *argument) {
+    struct reader *reader = argument;
+    redisContext *context = client(reader->port);
+    for (int i = 0; atomic_load(reader->round) < reader->rounds; i = (i + 1) % STABLE) {
+        int flushed = atomic_load(reader->round);
+        redisReply *reply = ask(context, "GET flush:%d", i);
+        reader->reads++;
+        reader->late += reply->type == REDIS_REPLY_STRING && atoi(reply->str) < flushed;
+        freeReplyObject(reply);
+    }
+    redisFree(context);
+    return NULL;
+}
+
+static void case_flush(redisContext *const *context, const struct cluster *cluster) {
+    _Atomic int round = 0;
+    struct reader readers[READERS];
+    pthread_t threads[READERS];
+    int rounds = report_long() ? 30 : 4, late = 0, reads = 0, left = 0;
+    for (int i = 0; i < READERS; i++) {
+        readers[i] = (struct reader){cluster->gateway[i + 1]->port, &round, rounds, 0, 0};
+        pthread_create(&threads[i], NULL, reader, &readers[i]);
+    }
+    for (int r = 0; r < rounds; r++) { /* values tell the round in which they were written */
+        for (int i = 0; i < STABLE; i++)
+            freeReplyObject(ask(context[i % GATEWAYS], "SET flush:%d %d", i, r));
+        freeReplyObject(ask(context[0], r % 2 == 0 ? "FLUSHALL" : "FLUSHDB"));
+        atomic_store(&round, r + 1);
+        redisReply *size = ask(context[1], "DBSIZE");
+        left += (int)size->integer;
+        freeReplyObject(size);
+    }
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(threads[i], NULL);
+        late += readers[i].late;
+        reads += readers[i].reads;
+    }
+    report_case(late == 0 && reads > 1000, "behind FLUSHALL's reply no gateway gives an older value: %d of %d reads",
+                late, reads);
+    report_case(left == 0, "and nothing is left");
+}
+
+int main(void) {
+    struct cluster cluster = {
+        .memserver_count = 3, .gateway_count = GATEWAYS, .replicas = 2, .memory_bytes = CLUSTER_NODE_BYTES};
+    redisContext *context[GATEWAYS];
+    cluster_start(&cluster);
+    for (int i = 0; i < GATEWAYS; i++)
+        context[i] = client(cluster.gateway[i]->port);
+    case_walks(context, &cluster);
+    case_counts(context);
+    case_flush(context, &cluster);
+    for (int i = 0; i < GATEWAYS; i++)
+        redisFree(context[i]);
+    report_case(cluster_stop(&cluster), "every process ends with exit code 0 after SIGTERM");
+    return report_finish();
+}
