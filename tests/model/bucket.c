@@ -18,7 +18,7 @@ const char *bucket_process_name(const struct bucket *b, uint32_t c) {
     if (is_client(b, c)) {
         return clients[c];
     }
-    return c < b->clients + b->clearers ? "clear" : "repair";
+    return c < b->repairer ? "clear" : c < b->repairer + b->repairers ? "repair" : "coordinator";
 }
 
 static void name_index(const struct bucket *b, uint32_t index, char *out, size_t bytes) {
@@ -92,13 +92,17 @@ static bool set_op(struct bucket *b, uint32_t c, char letter) {
     uint8_t key = letter >= 'a';
     uint8_t value = (uint8_t)(VALUE_OPS + BUCKET_OPS_MAX * c + i);
     enum word_kind full = WORD_LIVE_BLIND;
-    struct monitor_op op = {0, key, value};
+    struct monitor_op op = {.key = key, .value = value};
     switch (letter & ~32) {
     case 'S':
         op.kind = MONITOR_SET;
         break;
     case 'R':
         op.kind = MONITOR_RMW;
+        full = WORD_LIVE_RMW;
+        break;
+    case 'N':
+        op.kind = MONITOR_SETNX;
         full = WORD_LIVE_RMW;
         break;
     case 'G':
@@ -134,7 +138,7 @@ static const char *read_program(struct bucket *b) {
             continue;
         }
         if (b->ops[b->clients - 1] == BUCKET_OPS_MAX || !set_op(b, b->clients - 1, *at)) {
-            return "an operation is S R G D X s r g d x, three a client at most";
+            return "an operation is S R N G D X s r n g d x, three a client at most";
         }
     }
     for (uint32_t c = 0; c < b->clients; c++) {
@@ -146,7 +150,10 @@ static const char *read_program(struct bucket *b) {
             }
         }
     }
-    b->processes = b->clients + b->clearers + (b->config.crash != 0);
+    b->repairer = b->clients + b->clearers;
+    b->repairers = b->config.crash == 0 ? 0 : b->config.repairers == 0 ? 1 : b->config.repairers;
+    b->coordinators = b->config.nodes != 0;
+    b->processes = b->repairer + b->repairers + b->coordinators;
     return b->processes > BUCKET_PROCESSES_MAX ? "too many deletes" : NULL;
 }
 
@@ -166,8 +173,9 @@ static const char *read_slots(struct bucket *b) {
                                         : word_of(index, FORM_FULL);
     }
     set_index(b, INDEX_OLD, WORD_LIVE_BLIND, 0, VALUE_INITIAL);
-    set_index(b, INDEX_REPAIR, WORD_LIVE_RMW, 0, 0);
-    set_index(b, INDEX_REPAIR + 1, WORD_LIVE_RMW, 1, 0);
+    for (uint8_t i = 0; i < 4; i++) {
+        set_index(b, INDEX_REPAIR + i, WORD_LIVE_RMW, i & 1, 0);
+    }
     return NULL;
 }
 
@@ -182,9 +190,6 @@ struct bucket *bucket_open(const struct bucket_config *config, const char **erro
     *error = config->replicas < 1 || config->replicas > BUCKET_REPLICAS_MAX ? "1 to 4 replicas" : read_slots(b);
     if (*error == NULL) {
         *error = read_program(b);
-    }
-    if (config->node_dies != 0 && (b->slots != 1 || config->replicas < 2 || b->clearers != 0 || config->crash != 0)) {
-        *error = "a node's death is modelled for update rounds in one slot only";
     }
     if (*error != NULL) {
         bucket_close(b);
@@ -264,25 +269,41 @@ static void try_verbs(struct bucket *b, const struct bucket_state *from, uint32_
 }
 
 static void note_start(struct bucket *b, const struct bucket_state *s, uint32_t c, char *note, size_t bytes) {
-    static const char *const names[] = {"the expiry of", "SET", "RMW", "GET", "DEL"};
+    static const char *const names[] = {"the expiry of", "SET", "RMW", "GET", "DEL", "SETNX"};
     const struct monitor_op *op = op_of(b, s, c);
     snprintf(note, bytes, "%s begins %s %s. ", bucket_process_name(b, c), names[op->kind], op->key == 0 ? "k" : "j");
 }
 
-static void start_guesses(struct bucket *b, const struct bucket_state *from, uint32_t c, const char *note) {
+/* The value behind the word is known, or wrongly taken for known. */
+static bool may_guess(const struct bucket *b, uint8_t word, uint8_t key) {
+    return live_of(b, word, key) || (without(b, SWITCH_guess_uncertain) && word_is_live(real(b, word)));
+}
+
+static void start_guess(struct bucket *b, const struct bucket_state *from, uint32_t c, uint8_t slot, uint8_t word) {
     const struct monitor_op *op = op_of(b, from, c);
+    bool removes = op->kind == MONITOR_DEL || op->kind == KIND_EXPIRE;
+    bool empty = kind(b, word) == WORD_EMPTY;
+    bool live = may_guess(b, word, op->key);
+    bool keep = live && (op->kind == MONITOR_SETNX || (op->kind == MONITOR_DEL && b->words[word].value == 0));
+    char note[32];
+    note_start(b, from, c, note, sizeof note);
+    struct bucket_state s = *from;
+    if (keep) {
+        if (without(b, SWITCH_keep_unverified)) {
+            explore_say(b->explore, "%s", note);
+            bucket_reply(b, &s, c, 0);
+            explore_emit(b->explore, &s);
+        } /* else it READs the slot: START_HIT */
+    } else if ((empty && !removes) || live || (tombstone_of(b, word, op->key) && !removes)) {
+        bucket_round(b, &s, c, slot, word, empty ? FLAG_INSERT | FLAG_GUESS : FLAG_GUESS);
+        try_verbs(b, &s, c, note);
+    }
+}
+
+static void start_guesses(struct bucket *b, const struct bucket_state *from, uint32_t c) {
     for (uint32_t slot = 0; slot < b->slots; slot++) {
         for (uint32_t i = 0; i < BUCKET_KNOWN_MAX && from->known[slot][i] != 0xff; i++) {
-            uint8_t word = from->known[slot][i];
-            bool empty = kind(b, word) == WORD_EMPTY;
-            bool insert = empty && op->kind != MONITOR_DEL;
-            bool update = live_of(b, word, op->key) || (tombstone_of(b, word, op->key) && op->kind != MONITOR_DEL);
-            update = update && (op->kind != MONITOR_DEL || b->words[word].value != MONITOR_ABSENT);
-            if (insert || update) {
-                struct bucket_state s = *from;
-                bucket_round(b, &s, c, (uint8_t)slot, word, insert ? FLAG_INSERT | FLAG_GUESS : FLAG_GUESS);
-                try_verbs(b, &s, c, note);
-            }
+            start_guess(b, from, c, (uint8_t)slot, from->known[slot][i]);
         }
     }
 }
@@ -298,7 +319,7 @@ static void start_op(struct bucket *b, const struct bucket_state *from, uint32_t
         s.monitor = monitor_invoke(b->monitor, from->monitor, c, p->op);
     }
     if (!get && !job) {
-        start_guesses(b, &s, c, note);
+        start_guesses(b, &s, c);
     }
     if ((b->config.starts & START_HIT) != 0 && b->slots > 1) {
         for (uint8_t slot = 0; slot < b->slots; slot++) {
@@ -341,6 +362,26 @@ static void choose_slot(struct bucket *b, const struct bucket_state *from, uint3
     }
 }
 
+static void bucket_crashes(struct bucket *b, const struct bucket_state *s) {
+    for (uint32_t c = 0; c < b->clients; c++) {
+        if (bucket_can_die(b, s, c)) {
+            struct bucket_state next = *s;
+            bucket_die(b, &next, c);
+            explore_emit(b->explore, &next);
+        }
+    }
+    for (uint32_t c = b->repairer; c < b->repairer + b->repairers; c++) {
+        uint8_t phase = s->process[c].phase;
+        if (s->lost < b->config.repairs_lost && phase != PHASE_IDLE && phase != PHASE_DONE) {
+            struct bucket_state next = *s;
+            explore_say(b->explore, "a repairer dies, another one starts over");
+            next.lost++;
+            bucket_repair_again(b, &next, c);
+            explore_emit(b->explore, &next);
+        }
+    }
+}
+
 static uint32_t state_bytes(const struct bucket *b) {
     return (uint32_t)(offsetof(struct bucket_state, process) + b->processes * sizeof(struct process));
 }
@@ -357,15 +398,17 @@ static void expand(struct explore *explore, void *context, const void *state) {
             start_op(b, s, c);
         } else if (phase == PHASE_CHOOSE) {
             choose_slot(b, s, c);
+        } else if (phase == PHASE_DECIDE || phase == PHASE_EPOCH) {
+            bucket_coordinate(b, s, c);
         } else {
             try_verbs(b, s, c, "");
         }
     }
-    bucket_node_dies(b, s);
-    if (bucket_can_die(b, s)) {
-        struct bucket_state next = *s;
-        bucket_die(b, &next);
-        explore_emit(explore, &next);
+    if (b->config.crash != 0) {
+        bucket_crashes(b, s);
+    }
+    if (b->coordinators != 0) {
+        bucket_failures(b, s);
     }
 }
 

@@ -26,6 +26,8 @@
     X(t1_blind_loses_to_rmw)    /* a blind loser says OK whatever stands in P */                                       \
     X(t2_stale_guess)           /* a stale guess counts as a lost round */                                             \
     X(guess_uncommitted)        /* a guess may be a word seen on a backup only */                                      \
+    X(guess_uncertain)          /* a guess may be a word of the same fingerprint whose key was never compared */       \
+    X(keep_unverified)          /* what needs no write is answered from a guess, without a READ of P */                \
     X(loser_must_wait)          /* a blind loser says OK before P has moved */                                         \
     X(fix_before_commit)        /* the winner of a split round does not fix the other backups */                       \
     X(publish_without_backups)  /* any backup won is enough to CAS P */                                                \
@@ -53,8 +55,21 @@
     X(insert_rolled_forward)  /* repair commits an insert */                                                           \
     X(repair_commits_live)    /* repair commits a living client's word */                                              \
     X(unfenced_late_cas)      /* verbs of the dead client arrive after its repair has begun */                         \
+    X(repair_all_at_once)     /* two repairers CAS all backups in one batch, not the first one before the others */    \
     X(chain_needed)           /* after a death a client looks for its word in the slot only */                         \
     X(failover_without_settling) /* the nodes that are left keep their words */                                        \
+    X(failover_no_fence)         /* verbs of the old epoch still arrive while the slots are settled */                 \
+    X(failover_backup_word)      /* a backup dies: the last replica's word goes everywhere, not P's */                 \
+    X(failover_insert_kept)      /* P dies: every insert stays, nobody is asked */                                     \
+    X(failover_insert_undone)    /* P dies: every insert is taken back */                                              \
+    X(dead_insert_undone)        /* P dies: a dead client's insert is taken back */                                    \
+    X(dead_inserts_kept)         /* P dies: all dead clients' inserts of a key stay */                                 \
+    X(dead_insert_beside_live)   /* P dies: a dead client's insert stays beside another slot of the key */             \
+    X(rmw_insert_unmarked)       /* a read-modify-write inserts like a blind SET, in two round trips */                \
+    X(torn_word_kept)            /* P and a client die: its word stays, although no replica of the object is whole */  \
+    X(reports_torn)              /* a client reports before its object is whole */                                     \
+    X(join_without_fence)        /* a node joins while writers of the old epoch run */                                 \
+    X(join_counts_at_once)       /* a node that joins is a backup before it has the words */                           \
     X(backup_read_suspect)       /* a reader that takes P for dead reads the first backup */                           \
     X(no_repair)                 /* nobody repairs the dead */
 
@@ -72,7 +87,7 @@ enum {
 
 struct bucket_config {
     const char *program; /* one client: S R G D, the second key's in small letters; "SG|D|s": three clients.
-                            X deletes a value that has expired, and is no operation of anybody's */
+                            N is SETNX. X deletes a value that has expired, and is no operation of anybody's */
     const char *slots;   /* one slot a letter: A, a live (first, second key); T, t tombstone; E emptied; 0 never used */
     uint8_t replicas;
     uint8_t attempts;     /* of an operation; a path stops behind the last */
@@ -84,8 +99,14 @@ struct bucket_config {
     bool expired;         /* the values at the start have expired */
     bool two_live;        /* do not assert that a key has one live slot (to see what comes of it) */
     uint8_t crash;        /* client + 1 that may die at any step; 0: nobody */
-    uint8_t node_dies;    /* replica + 1 that may die at any step (1: the primary); 0: none. Updates in one slot only */
-    uint64_t without;     /* rules taken away */
+    uint8_t crash_also;   /* another one */
+    uint8_t repairers;    /* at once; 0 is 1 */
+    uint8_t repairs_lost; /* how often a repairer may die half way; another one starts over */
+    uint8_t nodes;        /* replicas that may die at any step, a bit each (1: the primary). Not objects at r = 1 */
+    uint8_t deaths;       /* how many of them */
+    uint8_t joins;        /* how often a new node may take the place of a dead one */
+    uint8_t coordinators_lost; /* how often the coordinator may die half way */
+    uint64_t without;          /* rules taken away */
 };
 
 struct bucket;

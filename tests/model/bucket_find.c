@@ -57,10 +57,16 @@ void bucket_round(struct bucket *b, struct bucket_state *s, uint32_t c, uint8_t 
     bool single = s->replicas == 1;
     bool insert = (flags & FLAG_INSERT) != 0;
     bool check = insert && !without(b, SWITCH_insert_without_check) && !without(b, SWITCH_t4_lowest_stays);
+    uint8_t attempt = p->attempt;
     process_finish(s, c, p->op);
     p->slot = slot;
     p->v_old = v_old;
     p->flags = flags;
+    if (insert && b->coordinators != 0) {
+        p->attempt = attempt;
+        s->inserts |= UINT64_C(1) << own_index(b, s, c);
+        p->attempt = 0;
+    }
     uint32_t mask = single ? 1 : bits_below(s->replicas - 1u);
     mask |= b->config.objects && is_client(b, c) ? 1u << VERB_OBJECT : 0;
     mask |= (flags & FLAG_GUESS) != 0 && !single ? 1u << VERB_READ_P : 0;
@@ -107,6 +113,7 @@ static void found(struct bucket *b, struct bucket_state *s, uint32_t c, uint8_t 
     if (kind_of_op == MONITOR_GET) {
         bucket_reply(b, s, c, value);
     } else if ((kind_of_op == MONITOR_DEL && value == MONITOR_ABSENT) ||
+               (kind_of_op == MONITOR_SETNX && value != MONITOR_ABSENT) ||
                (kind_of_op == KIND_EXPIRE && value != MONITOR_ABSENT)) {
         bucket_reply(b, s, c, 0);
     } else {
@@ -133,7 +140,7 @@ void bucket_found_view(struct bucket *b, struct bucket_state *s, uint32_t c) {
     }
     if (live != BUCKET_SLOTS_MAX) {
         found(b, s, c, (uint8_t)live, p->view[live]);
-    } else if (op->kind != MONITOR_SET && op->kind != MONITOR_RMW) {
+    } else if (op->kind != MONITOR_SET && op->kind != MONITOR_RMW && op->kind != MONITOR_SETNX) {
         bucket_reply(b, s, c, 0);
     } else if (tombstone != BUCKET_SLOTS_MAX) {
         found(b, s, c, (uint8_t)tombstone, p->view[tombstone]);

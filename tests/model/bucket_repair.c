@@ -1,18 +1,13 @@
-/* bucket_repair.c: the bucket model's crash of one client, and the repair of its rounds (protocol 3.6): for each slot
+/* bucket_repair.c: the bucket model's crash of a client, and the repair of its rounds (protocol 3.6): for each slot
  * {READ P} {READ the backups} {READ P}; fill backups that have no word; decide on a full list; backups, then P.
  * The fence is a step: with it the dead client's remaining verbs are lost (or, unfenced_late_cas, still arrive).
  */
 #include "bucket_state.h"
 
-#define NOBODY UINT32_MAX
-
-static uint32_t dead_client(const struct bucket *b) { return b->config.crash - 1u; }
-
-bool bucket_can_die(const struct bucket *b, const struct bucket_state *s) {
-    if (b->config.crash == 0) {
+bool bucket_can_die(const struct bucket *b, const struct bucket_state *s, uint32_t c) {
+    if (c + 1 != b->config.crash && c + 1 != b->config.crash_also) {
         return false;
     }
-    uint32_t c = dead_client(b);
     const struct process *p = &s->process[c];
     if (p->phase == PHASE_DEAD || (p->flags & FLAG_DYING) != 0) {
         return false;
@@ -25,8 +20,7 @@ bool bucket_can_die(const struct bucket *b, const struct bucket_state *s) {
 }
 
 /* The client and its clearers stop; what it has not written of its object stays unwritten. */
-void bucket_die(struct bucket *b, struct bucket_state *s) {
-    uint32_t c = dead_client(b);
+void bucket_die(struct bucket *b, struct bucket_state *s, uint32_t c) {
     struct process *p = &s->process[c];
     explore_say(b->explore, "%s dies", bucket_process_name(b, c));
     for (uint32_t op = 0; op < b->ops[c]; op++) {
@@ -34,7 +28,8 @@ void bucket_die(struct bucket *b, struct bucket_state *s) {
             memset(&s->process[b->clearer[c][op]], 0, sizeof s->process[0]);
         }
     }
-    bool posted = p->phase == PHASE_ROUND || p->phase == PHASE_FIX || p->phase == PHASE_PUBLISH;
+    bool posted =
+        p->phase == PHASE_ROUND || p->phase == PHASE_FIX || p->phase == PHASE_MARK || p->phase == PHASE_PUBLISH;
     if (without(b, SWITCH_unfenced_late_cas) && posted) {
         p->flags |= FLAG_DYING;
     } else {
@@ -42,31 +37,35 @@ void bucket_die(struct bucket *b, struct bucket_state *s) {
         dead.mask = posted ? p->mask & 1u << VERB_OBJECT : 0;
         if (dead.mask == 0) {
             dead.op = dead.attempt = 0;
+        } else if (b->config.nodes != 0) {
+            dead.v_old = p->v_old; /* stands beside the word on each backup, written before it in one chain */
         }
         *p = dead;
     }
-    if (!without(b, SWITCH_no_repair)) {
-        s->process[b->processes - 1].phase = PHASE_REPAIR_P;
-        s->process[b->processes - 1].mask = 1;
+    for (uint32_t i = b->repairer; i < b->repairer + b->repairers && !without(b, SWITCH_no_repair); i++) {
+        bucket_repair_again(b, s, i);
     }
-}
-
-static uint32_t owner_of(uint8_t word) {
-    uint32_t index = word >> 2;
-    return index < INDEX_ATTEMPT ? NOBODY : (index - INDEX_ATTEMPT) / (BUCKET_OPS_MAX * BUCKET_ATTEMPTS_MAX);
 }
 
 /* Same slot again, or the next one. */
 static void begin_slot(const struct bucket *b, struct process *p, uint32_t slot) {
-    p->p = p->to = 0;
+    p->p = p->to = p->flags = 0;
     memset(p->seen, 0, sizeof p->seen);
     memset(p->view, 0, sizeof p->view);
     p->slot = (uint8_t)(slot < b->slots ? slot : 0);
     process_enter(p, slot < b->slots ? PHASE_REPAIR_P : PHASE_DONE, slot < b->slots);
 }
 
+/* From the first slot, because a client or a repairer has died, or the epoch is new. */
+void bucket_repair_again(const struct bucket *b, struct bucket_state *s, uint32_t c) {
+    process_finish(s, c, 0);
+    begin_slot(b, &s->process[c], 0);
+}
+
 void bucket_repair_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t verb) {
     struct process *p = &s->process[c];
+    bool many = b->repairers > 1; /* another repairer may have done it, and the slot may have moved on */
+    uint8_t seen;
     switch ((enum phase)p->phase) {
     case PHASE_REPAIR_P:
         p->p = s->slots[0][p->slot];
@@ -85,14 +84,18 @@ void bucket_repair_verb(struct bucket *b, struct bucket_state *s, uint32_t c, ui
         (void)bucket_cas(b, s, c, verb + 1, p->p, p->to);
         break;
     case PHASE_REPAIR_SET:
-        if (bucket_cas(b, s, c, verb + 1, p->seen[verb], p->to) != p->seen[verb] &&
-            !without(b, SWITCH_repair_partial_list)) {
+        seen = bucket_cas(b, s, c, verb + 1, p->seen[verb], p->to);
+        if (seen != p->seen[verb] && many) { /* look again; who has not got B1 touches no other backup */
+            p->flags |= FLAG_CONFLICT;
+            p->mask = verb == 0 && !without(b, SWITCH_repair_all_at_once) ? 0 : p->mask;
+        }
+        if (seen != p->seen[verb] && !many && !without(b, SWITCH_repair_partial_list)) {
             explore_violate(b->explore, "the repair's CAS of a backup fails");
         }
         break;
     case PHASE_REPAIR_PUBLISH:
         p->view[0] = bucket_cas(b, s, c, 0, p->p, p->to);
-        if (p->view[0] != p->p && p->view[0] != p->to) {
+        if (p->view[0] != p->p && p->view[0] != p->to && !many) {
             explore_violate(b->explore, "the repair's CAS of the primary fails");
         }
         break;
@@ -102,8 +105,8 @@ void bucket_repair_verb(struct bucket *b, struct bucket_state *s, uint32_t c, ui
 }
 
 /* r = 1: a provisional word of the dead client becomes empty. */
-static void decide_single(const struct bucket *b, struct process *p) {
-    if (kind(b, p->p) == WORD_PROVISIONAL && owner_of(p->p) == dead_client(b)) {
+static void decide_single(const struct bucket *b, const struct bucket_state *s, struct process *p) {
+    if (kind(b, p->p) == WORD_PROVISIONAL && is_dead(s, p->p)) {
         p->to = without(b, SWITCH_insert_rolled_forward) ? word_of(p->p >> 2, FORM_FULL) : emptied(p->p);
         process_enter(p, PHASE_REPAIR_PUBLISH, 1);
     } else {
@@ -112,7 +115,8 @@ static void decide_single(const struct bucket *b, struct process *p) {
 }
 
 /* What takes the place of the deciding word w. */
-static uint8_t settled_word(const struct bucket *b, const struct bucket_state *s, struct process *p, uint8_t w) {
+static uint8_t settled_word(const struct bucket *b, struct bucket_state *s, uint32_t c, uint8_t w) {
+    struct process *p = &s->process[c];
     bool insert = kind(b, p->p) == WORD_EMPTY && kind(b, w) != WORD_EMPTY;
     if (insert && !without(b, SWITCH_insert_rolled_forward)) {
         return emptied(w);
@@ -126,22 +130,24 @@ static uint8_t settled_word(const struct bucket *b, const struct bucket_state *s
     if (kind(b, p->p) == WORD_TOMBSTONE) {
         return emptied(w); /* what it means is: absent */
     }
-    p->v_old = p->p;
-    return word_of(INDEX_REPAIR + b->words[p->p].key, FORM_FULL);
+    uint32_t copy = b->words[p->p].key + 2 * ((c - b->repairer + s->lost) & 1); /* each repairer's own */
+    s->copied[copy] = p->p;
+    return word_of(INDEX_REPAIR + copy, FORM_FULL);
 }
 
-static void decide(const struct bucket *b, const struct bucket_state *s, struct process *p) {
+static void decide(const struct bucket *b, struct bucket_state *s, uint32_t c) {
+    struct process *p = &s->process[c];
     uint32_t backups = s->replicas - 1u;
     uint32_t unset = 0;
     uint8_t w = p->seen[0];
     for (uint32_t i = 0; i < backups; i++) {
         unset |= p->seen[i] == p->p ? 1u << i : 0;
-        if (w == p->p && owner_of(p->seen[i]) == dead_client(b)) {
+        if (w == p->p && is_dead(s, p->seen[i])) {
             w = p->seen[i];
         }
     }
     bool moved = p->view[0] != p->p;
-    bool others = owner_of(w) != dead_client(b) && !without(b, SWITCH_repair_commits_live);
+    bool others = !is_dead(s, w) && !without(b, SWITCH_repair_commits_live);
     p->view[0] = 0;
     if (moved || unset == bits_below(backups) || w == p->p || others) {
         begin_slot(b, p, p->slot + 1u);
@@ -153,7 +159,7 @@ static void decide(const struct bucket *b, const struct bucket_state *s, struct 
         process_enter(p, PHASE_REPAIR_FILL, unset);
         return;
     }
-    p->to = settled_word(b, s, p, w);
+    p->to = settled_word(b, s, c, w);
     uint32_t set = 0;
     for (uint32_t i = 0; i < backups; i++) {
         set |= p->seen[i] != p->to ? 1u << i : 0;
@@ -167,7 +173,7 @@ void bucket_repair_advance(struct bucket *b, struct bucket_state *s, uint32_t c)
     switch ((enum phase)p->phase) {
     case PHASE_REPAIR_P:
         if (s->replicas == 1) {
-            decide_single(b, p);
+            decide_single(b, s, p);
         } else {
             process_enter(p, PHASE_REPAIR_L, bits_below(s->replicas - 1u));
         }
@@ -176,12 +182,16 @@ void bucket_repair_advance(struct bucket *b, struct bucket_state *s, uint32_t c)
         process_enter(p, PHASE_REPAIR_P2, 1);
         break;
     case PHASE_REPAIR_P2:
-        decide(b, s, p);
+        decide(b, s, c);
         break;
     case PHASE_REPAIR_FILL:
         begin_slot(b, p, p->slot);
         break;
     case PHASE_REPAIR_SET:
+        if ((p->flags & FLAG_CONFLICT) != 0) { /* another repairer is at work: look again */
+            begin_slot(b, p, p->slot);
+            break;
+        }
         memset(p->seen, 0, sizeof p->seen);
         process_enter(p, PHASE_REPAIR_PUBLISH, 1);
         break;

@@ -9,10 +9,11 @@
 
 #define NEVER_USED 0
 enum form { FORM_EMPTY, FORM_FULL, FORM_PROVISIONAL, FORM_SPARE };
-#define INDEX_INITIAL 1 /* one for each slot, then an old word of the first key, then the repairer's, a key each */
+/* One for each slot, an old word of the first key, two of each key for repairers and the coordinator. */
+#define INDEX_INITIAL 1
 #define INDEX_OLD (INDEX_INITIAL + BUCKET_SLOTS_MAX)
 #define INDEX_REPAIR (INDEX_OLD + 1)
-#define INDEX_ATTEMPT (INDEX_REPAIR + 2)
+#define INDEX_ATTEMPT (INDEX_REPAIR + 4)
 
 enum phase {
     PHASE_IDLE, /* client: its next operation has not begun. Clearer: nothing to do */
@@ -21,6 +22,7 @@ enum phase {
     PHASE_CHOOSE, /* knows an empty slot is needed; which one is tried in all ways */
     PHASE_ROUND,
     PHASE_FIX,
+    PHASE_MARK, /* insert of a read-modify-write: provisional -> live on the backups, before P */
     PHASE_PUBLISH,
     PHASE_ABORT_BACKUPS,
     PHASE_ABORT_PRIMARY,
@@ -40,6 +42,10 @@ enum phase {
     PHASE_REPAIR_FILL,
     PHASE_REPAIR_SET,
     PHASE_REPAIR_PUBLISH,
+    PHASE_FENCE, /* the coordinator */
+    PHASE_DECIDE,
+    PHASE_SETTLE,
+    PHASE_EPOCH,
 };
 
 enum {
@@ -50,6 +56,7 @@ enum {
     FLAG_REMOVE = 16,  /* t4_lowest_stays: the round removes a slot */
     FLAG_DYING = 32,   /* unfenced_late_cas: dead, but its batch is still under way */
     FLAG_SUSPECT = 64, /* backup_read_suspect: takes P for dead */
+    FLAG_JOIN = 128,   /* the coordinator adds a node */
 };
 
 /* Verbs of PHASE_ROUND. Other phases number theirs by replica or slot. */
@@ -68,14 +75,18 @@ struct bucket_state {
     uint32_t monitor;
     uint8_t slots[BUCKET_REPLICAS_MAX][BUCKET_SLOTS_MAX]; /* [0]: the primary */
     uint8_t known[BUCKET_SLOTS_MAX][BUCKET_KNOWN_MAX];    /* guesses, sorted; 0xff: none */
-    uint8_t replicas;                                     /* still alive */
-    uint8_t reserved[7];
+    uint8_t replicas;                                     /* of this epoch */
+    uint8_t dead, fenced;                                 /* replicas, a bit each */
+    uint8_t deaths, joins, lost;                          /* how many there were; lost: repairers and coordinators */
+    uint8_t copied[4];                                    /* what each recovery word is a copy of */
+    uint8_t reserved[6];
+    uint64_t inserts;                             /* indices of the words whose prev is empty. Where a node may die */
     uint64_t chain;                               /* indices of the words that have been in P: what `prev` leads to.
                                                    * Where a node may die */
     struct process process[BUCKET_PROCESSES_MAX]; /* clients, then clearers, then the repairer */
 };
 
-_Static_assert(sizeof(struct bucket_state) == 80 + 16 * BUCKET_PROCESSES_MAX, "no padding: states are hashed whole");
+_Static_assert(sizeof(struct bucket_state) == 96 + 16 * BUCKET_PROCESSES_MAX, "no padding: states are hashed whole");
 
 struct word_info {
     uint64_t real; /* the word that the engine would write */
@@ -90,7 +101,8 @@ struct bucket {
     struct bucket_config config;
     struct monitor *monitor;
     struct explore *explore;
-    uint32_t slots, clients, clearers, processes;
+    uint32_t slots, clients, clearers, repairers, coordinators, processes;
+    uint32_t repairer; /* the first; the coordinator is the last process */
     uint32_t ops[BUCKET_CLIENTS_MAX];
     struct monitor_op op[BUCKET_CLIENTS_MAX][BUCKET_OPS_MAX];
     uint8_t clearer[BUCKET_CLIENTS_MAX][BUCKET_OPS_MAX]; /* process that clears this DEL's tombstone */
@@ -128,10 +140,28 @@ static inline bool tombstone_of(const struct bucket *b, uint8_t word, uint8_t ke
     return kind(b, word) == WORD_TOMBSTONE && b->words[word].key == key;
 }
 
-/* The value behind a live word. What a recovery word copies is known to the repairer alone. */
+/* The value behind a live word; a recovery word's is that of the word that it copies. */
 static inline uint8_t value_in(const struct bucket *b, const struct bucket_state *s, uint8_t word) {
-    bool copy = word >> 2 >= INDEX_REPAIR && word >> 2 < INDEX_ATTEMPT;
-    return b->words[copy ? s->process[b->processes - 1].v_old : word].value;
+    while (word >> 2 >= INDEX_REPAIR && word >> 2 < INDEX_ATTEMPT) {
+        word = s->copied[(word >> 2) - INDEX_REPAIR];
+    }
+    return b->words[word].value;
+}
+
+#define NOBODY UINT32_MAX
+static inline uint32_t owner_of(uint8_t word) {
+    uint32_t index = word >> 2;
+    return index < INDEX_ATTEMPT ? NOBODY : (index - INDEX_ATTEMPT) / (BUCKET_OPS_MAX * BUCKET_ATTEMPTS_MAX);
+}
+static inline bool is_dead(const struct bucket_state *s, uint8_t word) {
+    uint32_t owner = owner_of(word);
+    bool repairer = word >> 2 >= INDEX_REPAIR && word >> 2 < INDEX_ATTEMPT;
+    return repairer || (owner != NOBODY && s->process[owner].phase == PHASE_DEAD);
+}
+static inline bool marks(const struct bucket *b, const struct bucket_state *s, uint32_t c) {
+    uint8_t of = op_of(b, s, c)->kind;
+    return is_client(b, c) && s->replicas > 1 && b->config.nodes != 0 && (s->process[c].flags & FLAG_INSERT) != 0 &&
+           of != MONITOR_SET && !without(b, SWITCH_rmw_insert_unmarked);
 }
 
 /* bucket.c: "U2" is the word of client U's second operation, "U2'" of its second attempt, "empty(U2)" the empty word
@@ -145,6 +175,8 @@ void bucket_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t 
 bool bucket_verb_enabled(const struct bucket *b, const struct bucket_state *s, uint32_t c, uint32_t verb);
 bool bucket_object_whole(const struct bucket *b, const struct bucket_state *s, uint8_t word);
 uint8_t bucket_new_word(const struct bucket *b, const struct bucket_state *s, uint32_t c);
+/* What batch 1 puts on the backups: the same, or provisional. */
+uint8_t bucket_round_word(const struct bucket *b, const struct bucket_state *s, uint32_t c);
 
 /* bucket_find.c: how an operation finds its slot, and begins its attempts. */
 void bucket_look(struct bucket *b, struct bucket_state *s, uint32_t c);
@@ -161,13 +193,21 @@ void bucket_reply(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t
 void bucket_primary_changed(struct bucket *b, struct bucket_state *s, uint32_t slot, uint8_t word);
 void bucket_refuse(struct bucket *b, struct bucket_state *s, uint32_t c);
 
-/* bucket_failover.c: emits the death of a node, and tells a client afterwards what became of its round. */
-void bucket_node_dies(struct bucket *b, const struct bucket_state *s);
+/* bucket_failover.c: nodes die and join; the coordinator fences, decides, settles, and publishes an epoch; what a
+ * client makes of its open round afterwards. */
+void bucket_failures(struct bucket *b, const struct bucket_state *s);
+void bucket_settle_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t verb);
+void bucket_coordinate(struct bucket *b, const struct bucket_state *s, uint32_t c);
+bool bucket_reaches(const struct bucket *b, const struct bucket_state *s, uint32_t c, uint32_t verb);
 bool bucket_on_chain(const struct bucket *b, const struct bucket_state *s, uint32_t c);
 
-/* bucket_repair.c: a client dies and is fenced; another process repairs its rounds. */
-bool bucket_can_die(const struct bucket *b, const struct bucket_state *s);
-void bucket_die(struct bucket *b, struct bucket_state *s);
+/* bucket_decide.c: the word that each slot is settled to (protocol 3.7). Emits once for each choice there is. */
+void bucket_decide(struct bucket *b, const struct bucket_state *s, uint32_t c);
+
+/* bucket_repair.c: clients die and are fenced; other processes repair their rounds. */
+bool bucket_can_die(const struct bucket *b, const struct bucket_state *s, uint32_t c);
+void bucket_die(struct bucket *b, struct bucket_state *s, uint32_t c);
+void bucket_repair_again(const struct bucket *b, struct bucket_state *s, uint32_t c);
 void bucket_repair_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t verb);
 void bucket_repair_advance(struct bucket *b, struct bucket_state *s, uint32_t c);
 

@@ -69,6 +69,7 @@ static void commit(struct bucket *b, struct bucket_state *s, uint32_t c) {
         bucket_reply(b, s, c, live_of(b, v_old, op->key) ? value_in(b, s, v_old) : MONITOR_ABSENT);
         break;
     case MONITOR_DEL:
+    case MONITOR_SETNX:
         bucket_reply(b, s, c, 1);
         break;
     default:
@@ -92,7 +93,9 @@ static void settle(struct bucket *b, struct bucket_state *s, uint32_t c) {
     uint16_t object = p->mask & 1u << VERB_OBJECT;
     memset(p->seen, 0, sizeof p->seen);
     p->p = 0;
-    if ((p->flags & FLAG_CONFLICT) == 0) {
+    if ((p->flags & FLAG_CONFLICT) == 0 && marks(b, s, c)) {
+        process_enter(p, PHASE_MARK, bits_below(s->replicas - 1u) | object);
+    } else if ((p->flags & FLAG_CONFLICT) == 0) {
         process_enter(p, PHASE_PUBLISH, 1u | object);
     } else if (s->replicas == 1 || without(b, SWITCH_abort_primary_first)) {
         process_enter(p, PHASE_ABORT_PRIMARY, 1);
@@ -116,32 +119,21 @@ static void single_ended(struct bucket *b, struct bucket_state *s, uint32_t c) {
     }
 }
 
-/* A round on a guess: true when it is dealt with. */
-static bool guess_ended(struct bucket *b, struct bucket_state *s, uint32_t c, bool any_mine) {
+/* The guess was wrong: nobody has lost. */
+static void guessed_wrong(struct bucket *b, struct bucket_state *s, uint32_t c) {
     struct process *p = &s->process[c];
-    if ((p->flags & FLAG_GUESS) == 0 || any_mine) {
-        return false;
-    }
-    if ((p->flags & FLAG_INSERT) != 0) {
-        bucket_look(b, s, c);
-        return true;
-    }
-    if (p->p == p->v_old) {
-        return false;
-    }
     if (without(b, SWITCH_t2_stale_guess) &&
         snapshot_loser_may_answer(op_of(b, s, c)->kind == MONITOR_SET, real(b, p->p))) {
         bucket_reply(b, s, c, 0);
     } else {
         bucket_go_on_from(b, s, c, p->p);
     }
-    return true;
 }
 
 /* A split round: the other backups, from what they hold. */
 static void fix_backups(struct bucket *b, struct bucket_state *s, uint32_t c, uint64_t v_old, uint64_t v_new) {
     struct process *p = &s->process[c];
-    uint8_t new_word = bucket_new_word(b, s, c);
+    uint8_t new_word = bucket_round_word(b, s, c);
     uint32_t fix = 0;
     for (uint32_t i = 0; i + 1 < s->replicas; i++) {
         bool done = snapshot_mine(real(b, p->seen[i]), v_old, v_new) || p->seen[i] == new_word;
@@ -167,16 +159,23 @@ static void round_ended(struct bucket *b, struct bucket_state *s, uint32_t c) {
     uint64_t v_old = real(b, p->v_old);
     /* The empty word of a clear is the same for everybody who clears that tombstone. */
     bool own = is_client(b, c) || without(b, SWITCH_mine_by_value);
-    uint64_t v_new = own ? real(b, bucket_new_word(b, s, c)) : v_old;
+    uint64_t v_new = own ? real(b, bucket_round_word(b, s, c)) : v_old;
     uint32_t mine = 0;
     for (uint32_t i = 0; i < backups; i++) {
         seen[i] = real(b, p->seen[i]);
         mine += snapshot_mine(seen[i], v_old, v_new);
     }
-    if (guess_ended(b, s, c, mine != 0)) {
+    bool guess = (p->flags & FLAG_GUESS) != 0;
+    if (guess && (p->flags & FLAG_INSERT) != 0 && mine == 0) {
+        bucket_look(b, s, c);
         return;
     }
-    enum snapshot_verdict verdict = snapshot_judge(seen, backups, v_old, v_new);
+    enum snapshot_verdict verdict = guess ? snapshot_judge_guess(seen, backups, v_old, v_new, real(b, p->p))
+                                          : snapshot_judge(seen, backups, v_old, v_new);
+    if (verdict == SNAPSHOT_STALE) {
+        guessed_wrong(b, s, c);
+        return;
+    }
     if (without(b, SWITCH_publish_without_backups) && mine != 0) {
         verdict = SNAPSHOT_WON;
     }
@@ -230,6 +229,31 @@ static void primary_cleared(struct bucket_state *s, uint32_t c) {
     }
 }
 
+/* Phases around the death of a node. */
+static void failover_ended(struct bucket *b, struct bucket_state *s, uint32_t c) {
+    struct process *p = &s->process[c];
+    switch ((enum phase)p->phase) {
+    case PHASE_PUBLISHED:
+        commit(b, s, c);
+        break;
+    case PHASE_RESOLVE:
+        if (bucket_on_chain(b, s, c)) {
+            commit(b, s, c);
+        } else if ((p->flags & FLAG_INSERT) != 0) {
+            bucket_look(b, s, c);
+        } else {
+            bucket_go_on_from(b, s, c, p->p);
+        }
+        break;
+    case PHASE_FENCE:
+        process_enter(p, PHASE_DECIDE, 0);
+        break;
+    default: /* PHASE_SETTLE */
+        process_enter(p, PHASE_EPOCH, 0);
+        break;
+    }
+}
+
 void bucket_advance(struct bucket *b, struct bucket_state *s, uint32_t c) {
     struct process *p = &s->process[c];
     uint16_t left = p->mask;
@@ -260,22 +284,21 @@ void bucket_advance(struct bucket *b, struct bucket_state *s, uint32_t c) {
     case PHASE_FIX:
         settle(b, s, c);
         break;
+    case PHASE_MARK:
+        process_enter(p, PHASE_PUBLISH, 1);
+        break;
     case PHASE_PUBLISH:
-        if (b->config.node_dies != 0) {
+        if (b->coordinators != 0) {
             process_enter(p, PHASE_PUBLISHED, 1);
         } else {
             commit(b, s, c);
         }
         break;
     case PHASE_PUBLISHED:
-        commit(b, s, c);
-        break;
     case PHASE_RESOLVE:
-        if (bucket_on_chain(b, s, c)) {
-            commit(b, s, c);
-        } else {
-            bucket_go_on_from(b, s, c, p->p);
-        }
+    case PHASE_FENCE:
+    case PHASE_SETTLE:
+        failover_ended(b, s, c);
         break;
     case PHASE_ABORT_BACKUPS:
     case PHASE_ABORT_PRIMARY:

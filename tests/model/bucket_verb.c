@@ -7,7 +7,8 @@ bool bucket_object_whole(const struct bucket *b, const struct bucket_state *s, u
     for (uint32_t c = 0; c < b->clients; c++) {
         const struct process *p = &s->process[c];
         if ((p->mask & 1u << VERB_OBJECT) != 0 &&
-            (p->phase == PHASE_ROUND || p->phase == PHASE_DEAD || p->phase == PHASE_FIX || p->phase == PHASE_PUBLISH) &&
+            (p->phase == PHASE_ROUND || p->phase == PHASE_DEAD || p->phase == PHASE_FIX || p->phase == PHASE_MARK ||
+             p->phase == PHASE_PUBLISH) &&
             word >> 2 == own_index(b, s, c)) {
             return false;
         }
@@ -36,6 +37,13 @@ uint8_t bucket_new_word(const struct bucket *b, const struct bucket_state *s, ui
     return word_of(own, FORM_FULL);
 }
 
+uint8_t bucket_round_word(const struct bucket *b, const struct bucket_state *s, uint32_t c) {
+    bool insert = is_client(b, c) && (s->process[c].flags & FLAG_INSERT) != 0;
+    bool provisional = insert && s->replicas == 1 && !without(b, SWITCH_r1_without_provisional);
+    uint8_t word = bucket_new_word(b, s, c);
+    return provisional || marks(b, s, c) ? word_of(word >> 2, FORM_PROVISIONAL) : word;
+}
+
 /* A word that a client may remember, and guess later. */
 static void remember(struct bucket *b, struct bucket_state *s, uint32_t slot, uint8_t word) {
     bool empty = kind(b, word) == WORD_EMPTY;
@@ -60,7 +68,10 @@ static void remember(struct bucket *b, struct bucket_state *s, uint32_t slot, ui
 
 void bucket_primary_changed(struct bucket *b, struct bucket_state *s, uint32_t slot, uint8_t word) {
     remember(b, s, slot, word);
-    if (b->config.node_dies != 0) {
+    /* The empty word that a DEL's tombstone was settled to, or cleared to, is the DEL's; that of an insert says that it
+     * was taken back. */
+    bool deleted = kind(b, word_of(word >> 2, FORM_FULL)) == WORD_TOMBSTONE;
+    if (b->coordinators != 0 && word >> 2 >= INDEX_ATTEMPT && ((word & 3) == FORM_FULL || deleted)) {
         s->chain |= UINT64_C(1) << (word >> 2);
     }
     if (!word_is_live(real(b, word))) {
@@ -119,11 +130,7 @@ static void round_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uin
     struct process *p = &s->process[c];
     bool single = s->replicas == 1;
     if (verb < VERB_OBJECT) {
-        uint8_t to = bucket_new_word(b, s, c);
-        if (single && (p->flags & FLAG_INSERT) != 0 && !without(b, SWITCH_r1_without_provisional)) {
-            to = word_of(to >> 2, FORM_PROVISIONAL);
-        }
-        p->seen[verb] = bucket_cas(b, s, c, single ? 0 : verb + 1, p->v_old, to);
+        p->seen[verb] = bucket_cas(b, s, c, single ? 0 : verb + 1, p->v_old, bucket_round_word(b, s, c));
     } else if (verb == VERB_OBJECT) {
         explore_say(b->explore, "%s: WRITE object of %s", bucket_process_name(b, c),
                     bucket_word_name(b, bucket_new_word(b, s, c)));
@@ -147,13 +154,51 @@ static void look_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint
     }
 }
 
+/* The CASes of a winner, which cannot fail. */
+static void winners_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t verb) {
+    struct process *p = &s->process[c];
+    bool single = s->replicas == 1;
+    uint8_t new_word = bucket_new_word(b, s, c);
+    uint8_t round_word = bucket_round_word(b, s, c);
+    uint8_t gone = without(b, SWITCH_abort_plain_zero) ? NEVER_USED : emptied(new_word);
+    uint8_t old = single ? word_of(new_word >> 2, FORM_PROVISIONAL) : p->v_old; /* in P */
+    uint8_t seen;
+    switch ((enum phase)p->phase) {
+    case PHASE_FIX:
+        if (bucket_cas(b, s, c, verb + 1, p->seen[verb], round_word) != p->seen[verb]) {
+            explore_violate(b->explore, "a winner's CAS of a backup fails");
+        }
+        break;
+    case PHASE_MARK:
+        if (bucket_cas(b, s, c, verb + 1, round_word, new_word) != round_word) {
+            explore_violate(b->explore, "a winner's CAS of a backup fails");
+        }
+        break;
+    case PHASE_PUBLISH:
+        seen = bucket_cas(b, s, c, 0, old, new_word);
+        if (seen != old && seen != new_word) {
+            explore_violate(b->explore, "a winner's CAS of the primary fails");
+        }
+        break;
+    case PHASE_ABORT_BACKUPS:
+        if (bucket_cas(b, s, c, verb + 1, round_word, gone) != round_word) {
+            explore_violate(b->explore, "an abort's CAS of a backup fails");
+        }
+        break;
+    default: /* PHASE_ABORT_PRIMARY */
+        if (bucket_cas(b, s, c, 0, old, gone) != old) {
+            explore_violate(b->explore, "an abort's CAS of the primary fails");
+        }
+        break;
+    }
+}
+
 void bucket_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t verb) {
     struct process *p = &s->process[c];
-    uint8_t new_word = is_client(b, c) || p->phase < PHASE_REPAIR_P ? bucket_new_word(b, s, c) : 0;
-    uint8_t gone = without(b, SWITCH_abort_plain_zero) ? NEVER_USED : emptied(new_word);
-    bool single = s->replicas == 1;
+    bool writes = is_client(b, c) || p->phase < PHASE_REPAIR_P;
+    uint8_t new_word = writes ? bucket_new_word(b, s, c) : 0;
     p->mask &= (uint16_t) ~(1u << verb);
-    if (verb == VERB_OBJECT && (p->phase == PHASE_FIX || p->phase == PHASE_PUBLISH)) {
+    if (verb == VERB_OBJECT && (p->phase == PHASE_FIX || p->phase == PHASE_MARK || p->phase == PHASE_PUBLISH)) {
         explore_say(b->explore, "%s: WRITE object of %s", bucket_process_name(b, c), bucket_word_name(b, new_word));
         return;
     }
@@ -176,30 +221,12 @@ void bucket_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t 
         round_verb(b, s, c, verb);
         break;
     case PHASE_FIX:
-        if (bucket_cas(b, s, c, verb + 1, p->seen[verb], new_word) != p->seen[verb]) {
-            explore_violate(b->explore, "a winner's CAS of a backup fails");
-        }
-        break;
-    case PHASE_PUBLISH: {
-        uint8_t from = single ? word_of(new_word >> 2, FORM_PROVISIONAL) : p->v_old;
-        uint8_t seen = bucket_cas(b, s, c, 0, from, new_word);
-        if (seen != from && seen != new_word) {
-            explore_violate(b->explore, "a winner's CAS of the primary fails");
-        }
-        break;
-    }
+    case PHASE_MARK:
+    case PHASE_PUBLISH:
     case PHASE_ABORT_BACKUPS:
-        if (bucket_cas(b, s, c, verb + 1, new_word, gone) != new_word) {
-            explore_violate(b->explore, "an abort's CAS of a backup fails");
-        }
+    case PHASE_ABORT_PRIMARY:
+        winners_verb(b, s, c, verb);
         break;
-    case PHASE_ABORT_PRIMARY: {
-        uint8_t from = single ? word_of(new_word >> 2, FORM_PROVISIONAL) : p->v_old;
-        if (bucket_cas(b, s, c, 0, from, gone) != from) {
-            explore_violate(b->explore, "an abort's CAS of the primary fails");
-        }
-        break;
-    }
     case PHASE_LOOK:
         look_verb(b, s, c, verb);
         break;
@@ -209,6 +236,10 @@ void bucket_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t 
     case PHASE_CLEAR_BACKUPS:
         (void)bucket_cas(b, s, c, verb + 1, p->v_old, new_word);
         break;
+    case PHASE_FENCE:
+    case PHASE_SETTLE:
+        bucket_settle_verb(b, s, c, verb);
+        break;
     default:
         bucket_repair_verb(b, s, c, verb);
         break;
@@ -217,6 +248,9 @@ void bucket_verb(struct bucket *b, struct bucket_state *s, uint32_t c, uint32_t 
 
 bool bucket_verb_enabled(const struct bucket *b, const struct bucket_state *s, uint32_t c, uint32_t verb) {
     const struct process *p = &s->process[c];
+    if (b->coordinators != 0 && !bucket_reaches(b, s, c, verb)) {
+        return false;
+    }
     if (p->phase == PHASE_ROUND && verb >= VERB_CHECK) {
         return (p->mask & 1u << VERB_CAS) == 0 || without(b, SWITCH_insert_check_before_cas);
     }
@@ -225,6 +259,9 @@ bool bucket_verb_enabled(const struct bucket *b, const struct bucket_state *s, u
     }
     if (p->phase == PHASE_DEAD) {
         return false;
+    }
+    if (p->phase == PHASE_REPAIR_SET && verb != 0 && b->repairers > 1) {
+        return (p->mask & 1) == 0 || without(b, SWITCH_repair_all_at_once);
     }
     return p->phase != PHASE_WAIT || s->slots[0][p->slot] != p->v_old;
 }

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define EXPLORE_STATE_BYTES_MAX 256
+#define EXPLORE_STATE_BYTES_MAX 512
 
 struct explore;
 

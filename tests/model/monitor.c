@@ -1,41 +1,46 @@
 /* monitor.c: see monitor.h.
  *
- * A configuration in 32 bits:
+ * A configuration in 64 bits:
  *
- *    31                                12 11                          0
- *   +------------------------------------+-----------------------------+
- *   | client 3..0: happened 1, result 4  |  value of key 2, 1, 0: 4 each |
- *   +------------------------------------+-----------------------------+
+ *    63                                 12 11                          0
+ *   +-------------------------------------+-----------------------------+
+ *   | client 3..0: happened 1, result 12  |  value of key 2, 1, 0: 4 each |
+ *   +-------------------------------------+-----------------------------+
  */
 #include "monitor.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONFIGURATIONS_MAX 8192 /* of one set */
-#define EVENTS 128              /* 32 a client */
-#define EVENT_INVOKE 0
-#define EVENT_REPLY 4
-#define EVENT_REFUSE 24
+#define RESULT_BITS 12
+#define RESULT_MASK ((1u << RESULT_BITS) - 1)
 #define UNKNOWN 0xfffffffeu
+
+enum event { EVENT_INVOKE = 1, EVENT_REPLY, EVENT_REFUSE };
 
 struct set {
     uint32_t first, count; /* in pool */
     uint16_t pending;      /* 4 bits a client: number of the operation + 1, 0 = none */
 };
 
+struct known {
+    uint64_t event; /* 0: free */
+    uint32_t to;
+};
+
 struct monitor {
     struct monitor_op plan[MONITOR_CLIENTS_MAX][MONITOR_OPS_MAX];
     struct set *sets;
-    uint32_t *memo; /* EVENTS for each set */
     uint32_t set_count, set_capacity;
-    uint32_t *pool;
+    struct known *memo; /* what an event does to a set, by hash */
+    uint32_t memo_count, memo_mask;
+    uint64_t *pool;
     uint32_t pool_count, pool_capacity;
     uint32_t *table; /* set + 1 by hash */
     uint32_t table_mask;
-    uint32_t work[CONFIGURATIONS_MAX], done[CONFIGURATIONS_MAX];
+    uint64_t work[CONFIGURATIONS_MAX], done[CONFIGURATIONS_MAX];
 };
 
 static void *grow(void *memory, uint64_t bytes) {
@@ -53,6 +58,9 @@ struct monitor *monitor_open(void) {
     m->table_mask = (1u << 12) - 1;
     m->table = grow(NULL, (m->table_mask + 1) * sizeof *m->table);
     memset(m->table, 0, (m->table_mask + 1) * sizeof *m->table);
+    m->memo_mask = (1u << 12) - 1;
+    m->memo = grow(NULL, (m->memo_mask + 1ull) * sizeof *m->memo);
+    memset(m->memo, 0, (m->memo_mask + 1ull) * sizeof *m->memo);
     return m;
 }
 
@@ -70,7 +78,7 @@ void monitor_plan(struct monitor *m, uint32_t client, uint32_t op, struct monito
 
 /* ---- Sets ------------------------------------------------------------------------------------------------------ */
 
-static uint32_t hash_of(const uint32_t *configurations, uint32_t count, uint16_t pending) {
+static uint32_t hash_of(const uint64_t *configurations, uint32_t count, uint16_t pending) {
     uint64_t hash = pending * UINT64_C(0x9e3779b97f4a7c15) + count;
     for (uint32_t i = 0; i < count; i++) {
         hash = (hash ^ configurations[i]) * UINT64_C(0xff51afd7ed558ccd);
@@ -93,16 +101,15 @@ static void table_double(struct monitor *m) {
 }
 
 static int compare(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-static uint32_t add_set(struct monitor *m, const uint32_t *configurations, uint32_t count, uint16_t pending) {
+static uint32_t add_set(struct monitor *m, const uint64_t *configurations, uint32_t count, uint16_t pending) {
     if (m->set_count == m->set_capacity) {
         m->set_capacity = m->set_capacity == 0 ? 256 : m->set_capacity * 2;
         m->sets = grow(m->sets, m->set_capacity * sizeof *m->sets);
-        m->memo = grow(m->memo, (uint64_t)m->set_capacity * EVENTS * sizeof *m->memo);
     }
     while (m->pool_count + count > m->pool_capacity) {
         m->pool_capacity = m->pool_capacity == 0 ? 4096 : m->pool_capacity * 2;
@@ -111,9 +118,6 @@ static uint32_t add_set(struct monitor *m, const uint32_t *configurations, uint3
     memcpy(m->pool + m->pool_count, configurations, count * sizeof *configurations);
     m->sets[m->set_count] = (struct set){m->pool_count, count, pending};
     m->pool_count += count;
-    for (uint32_t i = 0; i < EVENTS; i++) {
-        m->memo[(uint64_t)m->set_count * EVENTS + i] = UNKNOWN;
-    }
     return m->set_count++;
 }
 
@@ -145,46 +149,77 @@ static uint32_t name_set(struct monitor *m, uint32_t count, uint16_t pending) {
 uint32_t monitor_start(struct monitor *m, const uint8_t values[MONITOR_KEYS_MAX]) {
     m->done[0] = 0;
     for (uint32_t k = 0; k < MONITOR_KEYS_MAX; k++) {
-        m->done[0] |= (uint32_t)values[k] << (4 * k);
+        m->done[0] |= (uint64_t)values[k] << (4 * k);
     }
     return name_set(m, 1, 0);
 }
 
 /* ---- Events ---------------------------------------------------------------------------------------------------- */
 
-static uint32_t happened_shift(uint32_t client) { return 12 + 5 * client; }
+static uint32_t happened_shift(uint32_t client) { return 4 * MONITOR_KEYS_MAX + (1 + RESULT_BITS) * client; }
 
-static bool has_happened(uint32_t configuration, uint32_t client) {
-    return (configuration >> happened_shift(client) & 16) != 0;
+#define HAPPENED (UINT64_C(1) << RESULT_BITS)
+
+static bool has_happened(uint64_t configuration, uint32_t client) {
+    return (configuration >> happened_shift(client) & HAPPENED) != 0;
+}
+
+static uint64_t with_value(uint64_t configuration, uint32_t key, uint64_t value) {
+    return (configuration & ~(UINT64_C(15) << 4 * key)) | value << 4 * key;
+}
+
+static uint64_t apply_many(uint64_t configuration, struct monitor_op op, uint64_t *result) {
+    uint64_t before = configuration;
+    bool all_absent = true;
+    *result = 0;
+    for (uint32_t k = 0; k < MONITOR_KEYS_MAX; k++) {
+        uint64_t value = before >> 4 * k & 15;
+        *result |= (op.reads >> k & 1) != 0 ? value << 4 * k : 0;
+        all_absent &= (op.writes >> k & 1) == 0 || value == MONITOR_ABSENT;
+        if ((op.writes >> k & 1) != 0) {
+            configuration = with_value(configuration, k, op.value);
+        } else if ((op.removes >> k & 1) != 0) {
+            configuration = with_value(configuration, k, MONITOR_ABSENT);
+        }
+    }
+    if (!op.all_absent) {
+        return configuration;
+    }
+    *result = all_absent;
+    return all_absent ? configuration : before;
 }
 
 /* `configuration` after the client's pending operation has taken effect. */
-static uint32_t apply(uint32_t configuration, uint32_t client, struct monitor_op op) {
-    uint32_t shift = 4u * op.key;
-    uint32_t value = configuration >> shift & 15;
-    uint32_t result = 0;
-    uint32_t after = value;
+static uint64_t apply(uint64_t configuration, uint32_t client, struct monitor_op op) {
+    uint64_t value = configuration >> 4u * op.key & 15;
+    uint64_t result = 0;
     switch (op.kind) {
     case MONITOR_SET:
-        after = op.value;
+        configuration = with_value(configuration, op.key, op.value);
         break;
     case MONITOR_RMW:
         result = value;
-        after = op.value;
+        configuration = with_value(configuration, op.key, op.value);
         break;
     case MONITOR_GET:
         result = value;
         break;
     case MONITOR_DEL:
         result = value != MONITOR_ABSENT;
-        after = MONITOR_ABSENT;
+        configuration = with_value(configuration, op.key, MONITOR_ABSENT);
+        break;
+    case MONITOR_SETNX:
+        result = value == MONITOR_ABSENT;
+        configuration = result != 0 ? with_value(configuration, op.key, op.value) : configuration;
+        break;
+    case MONITOR_MANY:
+        configuration = apply_many(configuration, op, &result);
         break;
     }
-    configuration = (configuration & ~(15u << shift)) | after << shift;
-    return configuration | (16 | result) << happened_shift(client);
+    return configuration | (HAPPENED | result) << happened_shift(client);
 }
 
-static uint32_t push(uint32_t *list, uint32_t count, uint32_t configuration) {
+static uint32_t push(uint64_t *list, uint32_t count, uint64_t configuration) {
     for (uint32_t i = 0; i < count; i++) {
         if (list[i] == configuration) {
             return count;
@@ -204,11 +239,11 @@ static uint32_t reply(struct monitor *m, uint32_t set, uint32_t client, uint32_t
     uint32_t todo = from.count;
     uint32_t done = 0;
     for (uint32_t i = 0; i < todo; i++) {
-        uint32_t configuration = m->work[i];
+        uint64_t configuration = m->work[i];
         if (has_happened(configuration, client)) {
             uint32_t shift = happened_shift(client);
-            if ((configuration >> shift & 15) == result) {
-                done = push(m->done, done, configuration & ~(31u << shift));
+            if ((configuration >> shift & RESULT_MASK) == result) {
+                done = push(m->done, done, configuration & ~((HAPPENED | RESULT_MASK) << shift));
             }
             continue;
         }
@@ -226,7 +261,7 @@ static uint32_t refuse(struct monitor *m, uint32_t set, uint32_t client) {
     struct set from = m->sets[set];
     uint32_t done = 0;
     for (uint32_t i = 0; i < from.count; i++) {
-        uint32_t configuration = m->pool[from.first + i];
+        uint64_t configuration = m->pool[from.first + i];
         if (!has_happened(configuration, client)) {
             m->done[done++] = configuration;
         }
@@ -240,29 +275,57 @@ static uint32_t invoke(struct monitor *m, uint32_t set, uint32_t client, uint32_
     return name_set(m, from.count, (uint16_t)(from.pending | (op + 1) << (4 * client)));
 }
 
-static uint32_t known(const struct monitor *m, uint32_t set, uint32_t event) {
-    return m->memo[(uint64_t)set * EVENTS + event];
+/* ---- What is known of events ------------------------------------------------------------------------------------ */
+
+static uint64_t event_of(uint32_t set, uint32_t client, enum event event, uint32_t argument) {
+    return (uint64_t)set << 20 | (uint64_t)client << 18 | (uint64_t)event << 16 | argument;
 }
 
-static uint32_t learn(struct monitor *m, uint32_t set, uint32_t event, uint32_t to) {
-    m->memo[(uint64_t)set * EVENTS + event] = to;
+static struct known *place(const struct monitor *m, uint64_t event) {
+    uint64_t at = event * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+    while (m->memo[at & m->memo_mask].event != 0 && m->memo[at & m->memo_mask].event != event) {
+        at++;
+    }
+    return &m->memo[at & m->memo_mask];
+}
+
+static uint32_t known(const struct monitor *m, uint64_t event) {
+    const struct known *found = place(m, event);
+    return found->event == 0 ? UNKNOWN : found->to;
+}
+
+static uint32_t learn(struct monitor *m, uint64_t event, uint32_t to) {
+    if (++m->memo_count * 2 > m->memo_mask) {
+        struct known *old = m->memo;
+        uint32_t size = m->memo_mask + 1;
+        m->memo_mask = size * 2 - 1;
+        m->memo = grow(NULL, size * UINT64_C(2) * sizeof *m->memo);
+        memset(m->memo, 0, size * UINT64_C(2) * sizeof *m->memo);
+        for (uint32_t i = 0; i < size; i++) {
+            if (old[i].event != 0) {
+                *place(m, old[i].event) = old[i];
+            }
+        }
+        free(old);
+    }
+    *place(m, event) = (struct known){event, to};
     return to;
 }
 
 uint32_t monitor_invoke(struct monitor *m, uint32_t set, uint32_t client, uint32_t op) {
-    uint32_t event = 32 * client + EVENT_INVOKE + op;
-    uint32_t to = known(m, set, event);
-    return to != UNKNOWN ? to : learn(m, set, event, invoke(m, set, client, op));
+    uint64_t event = event_of(set, client, EVENT_INVOKE, op);
+    uint32_t to = known(m, event);
+    return to != UNKNOWN ? to : learn(m, event, invoke(m, set, client, op));
 }
 
 uint32_t monitor_reply(struct monitor *m, uint32_t set, uint32_t client, uint32_t result) {
-    uint32_t event = 32 * client + EVENT_REPLY + result;
-    uint32_t to = known(m, set, event);
-    return to != UNKNOWN ? to : learn(m, set, event, reply(m, set, client, result));
+    uint64_t event = event_of(set, client, EVENT_REPLY, result);
+    uint32_t to = known(m, event);
+    return to != UNKNOWN ? to : learn(m, event, reply(m, set, client, result));
 }
 
 uint32_t monitor_refuse(struct monitor *m, uint32_t set, uint32_t client) {
-    uint32_t event = 32 * client + EVENT_REFUSE;
-    uint32_t to = known(m, set, event);
-    return to != UNKNOWN ? to : learn(m, set, event, refuse(m, set, client));
+    uint64_t event = event_of(set, client, EVENT_REFUSE, 0);
+    uint32_t to = known(m, event);
+    return to != UNKNOWN ? to : learn(m, event, refuse(m, set, client));
 }

@@ -10,6 +10,7 @@
 #ifndef MODEL_MONITOR_H
 #define MODEL_MONITOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MONITOR_CLIENTS_MAX 4
@@ -23,12 +24,18 @@ enum monitor_kind {
     MONITOR_RMW,     /* reads the old value (its result) and writes its own */
     MONITOR_GET,     /* result: the value */
     MONITOR_DEL,     /* result: 1 if there was a value */
+    MONITOR_SETNX,   /* writes if there is none; result: 1 if it did */
+    MONITOR_MANY,    /* several keys at once, see struct monitor_op */
 };
 
 struct monitor_op {
     uint8_t kind;
     uint8_t key;
     uint8_t value; /* what it writes, 1..15 */
+    /* MONITOR_MANY: keys, a bit each. Result: the values of those read, 4 bits each, key 0 lowest; with all_absent it
+     * is 1 if all keys to write were absent (only then it writes), else 0. */
+    uint8_t reads, writes, removes;
+    bool all_absent;
 };
 
 struct monitor;

@@ -3,67 +3,12 @@
  *
  * A word is one byte: kind (0x40: written by a read-modify-write), address (0x30), tag (0x0f).
  */
-#include "reuse.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "fusee/snapshot.h"
 #include "fusee/word.h"
-#include "monitor.h"
-
-#define CLIENTS_MAX 4
-#define OPS_MAX 3
-#define ADDRESSES_MAX 4
-#define VALUE_INITIAL 1
-#define VALUE_OPS 2
-
-enum phase {
-    PHASE_IDLE,
-    PHASE_BOTH, /* READ slot and the cached word's object, in parallel */
-    PHASE_SLOT,
-    PHASE_OBJECT,
-    PHASE_TAKE, /* next: a new address */
-    PHASE_ROUND,
-    PHASE_PUBLISH,
-    PHASE_WAIT,
-    PHASE_DONE,
-    PHASE_GAVE_UP,
-};
-
-enum { VERB_CAS = 0, VERB_OBJECT = 1, VERB_READ_P = 2 }; /* PHASE_ROUND */
-enum { VERB_READ_SLOT = 0, VERB_READ_OBJECT = 1 };       /* PHASE_BOTH */
-enum { PRIMARY = 0, BACKUP = 1 };
-
-struct client {
-    uint8_t phase, op, attempt, mask;
-    uint8_t v_old, v_new, p, seen;
-    uint8_t old_value; /* of v_old, for a read-modify-write */
-    uint8_t cache_word, cache_value;
-    uint8_t read_word, read_value; /* the object READ */
-    uint8_t reserved[3];
-};
-
-struct state {
-    uint32_t monitor;
-    uint8_t slot[2];
-    uint8_t memory_word[ADDRESSES_MAX], memory_value[ADDRESSES_MAX]; /* the object in each address */
-    uint8_t uses[ADDRESSES_MAX];                                     /* so far: the next tag */
-    uint8_t used[ADDRESSES_MAX];
-    uint8_t waits_for[ADDRESSES_MAX]; /* clients whose operation must end before reuse */
-    uint8_t reserved[6];
-    struct client client[CLIENTS_MAX];
-};
-
-struct reuse {
-    struct reuse_config config;
-    struct monitor *monitor;
-    struct explore *explore;
-    uint32_t clients;
-    uint32_t ops[CLIENTS_MAX];
-    struct monitor_op op[CLIENTS_MAX][OPS_MAX];
-    bool by_value[CLIENTS_MAX][OPS_MAX];
-};
+#include "reuse_state.h"
 
 static uint32_t address_of(uint8_t word) { return word >> 4 & 3; }
 static uint64_t real(uint8_t word) {
@@ -87,6 +32,7 @@ static void free_word(const struct reuse *m, struct state *s, uint8_t word) {
     uint32_t address = address_of(word);
     s->used[address] = 0;
     s->waits_for[address] = 0;
+    s->freed[address] = s->epoch;
     for (uint32_t c = 0; c < m->clients && m->config.grace; c++) {
         uint8_t phase = s->client[c].phase;
         if (phase != PHASE_IDLE && phase != PHASE_DONE && phase != PHASE_GAVE_UP) {
@@ -96,6 +42,9 @@ static void free_word(const struct reuse *m, struct state *s, uint8_t word) {
 }
 
 static bool can_take(const struct reuse *m, const struct state *s, uint32_t address) {
+    if (m->config.epochs != 0) {
+        return s->used[address] == 0 && reuse_may_take(m, s, address);
+    }
     return s->used[address] == 0 && s->waits_for[address] == 0 &&
            (m->config.tag_wraps || s->uses[address] >> m->config.tag_bits == 0);
 }
@@ -103,8 +52,12 @@ static bool can_take(const struct reuse *m, const struct state *s, uint32_t addr
 static void take(const struct reuse *m, struct state *s, uint32_t c, uint32_t address) {
     struct client *p = &s->client[c];
     uint8_t tag = s->uses[address] & (uint8_t)((1u << m->config.tag_bits) - 1);
-    uint8_t use = (uint8_t)(s->uses[address] + 1);
-    s->uses[address] = m->config.tag_wraps ? use & (uint8_t)((1u << m->config.tag_bits) - 1) : use;
+    if (m->config.epochs != 0) {
+        tag = reuse_tag(m, s, p);
+    } else {
+        uint8_t use = (uint8_t)(s->uses[address] + 1);
+        s->uses[address] = m->config.tag_wraps ? use & (uint8_t)((1u << m->config.tag_bits) - 1) : use;
+    }
     s->used[address] = 1;
     p->v_new = (uint8_t)(address << 4 | tag | (op_of(m, s, c)->kind == MONITOR_RMW ? 0x40 : 0));
     enter(p, PHASE_ROUND, 1u << VERB_CAS | 1u << VERB_OBJECT | 1u << VERB_READ_P);
@@ -123,6 +76,10 @@ static void end_op(struct reuse *m, struct state *s, uint32_t c, enum phase phas
     if (phase != PHASE_IDLE) {
         fresh.cache_word = 0;
         fresh.cache_value = 0;
+    } else {
+        fresh.view = p->view;
+        fresh.announced = p->announced;
+        fresh.cache_epoch = p->cache_epoch;
     }
     *p = fresh;
     p->phase = (uint8_t)phase;
@@ -142,9 +99,10 @@ static void reply(struct reuse *m, struct state *s, uint32_t c, uint32_t result)
     end_op(m, s, c, PHASE_IDLE);
 }
 
-static void remember(struct client *p, uint8_t word, uint8_t value) {
+static void remember(const struct reuse *m, struct client *p, uint8_t word, uint8_t value) {
     p->cache_word = word;
     p->cache_value = value;
+    p->cache_epoch = m->config.seen_late ? p->view : p->entry;
 }
 
 /* Lost or stale: from the word p->p in the primary. */
@@ -171,7 +129,7 @@ static void object_read(struct reuse *m, struct state *s, uint32_t c) {
         enter(p, PHASE_SLOT, 1);
         return;
     }
-    remember(p, p->p, p->read_value);
+    remember(m, p, p->p, p->read_value);
     if (op_of(m, s, c)->kind == MONITOR_GET) {
         reply(m, s, c, p->read_value);
         return;
@@ -187,6 +145,7 @@ static void both_read(struct reuse *m, struct state *s, uint32_t c) {
     if (p->p != p->cache_word) {
         enter(p, PHASE_OBJECT, 1);
     } else if (m->by_value[c][p->op]) {
+        remember(m, p, p->cache_word, p->cache_value);
         reply(m, s, c, p->cache_value);
     } else {
         object_read(m, s, c);
@@ -222,7 +181,7 @@ static void commit(struct reuse *m, struct state *s, uint32_t c) {
     bool set = op_of(m, s, c)->kind == MONITOR_SET;
     uint8_t old_value = p->old_value;
     free_word(m, s, p->v_old);
-    remember(p, p->v_new, op_of(m, s, c)->value);
+    remember(m, p, p->v_new, op_of(m, s, c)->value);
     reply(m, s, c, set ? 0 : old_value);
 }
 
@@ -232,6 +191,9 @@ static void advance(struct reuse *m, struct state *s, uint32_t c) {
         return;
     }
     switch ((enum phase)p->phase) {
+    case PHASE_ANNOUNCE:
+        enter(p, PHASE_BEGIN, 0);
+        break;
     case PHASE_BOTH:
         both_read(m, s, c);
         break;
@@ -290,6 +252,10 @@ static void do_verb(struct reuse *m, struct state *s, uint32_t c, uint32_t verb)
     struct client *p = &s->client[c];
     p->mask &= (uint8_t) ~(1u << verb);
     switch ((enum phase)p->phase) {
+    case PHASE_ANNOUNCE:
+        p->view = s->epoch;
+        explore_say(m->explore, "%c: READ epoch = %u", name_of(c), p->view);
+        break;
     case PHASE_BOTH:
         if (verb == VERB_READ_SLOT) {
             read_primary(m, s, c);
@@ -363,11 +329,16 @@ static void try_take(struct reuse *m, const struct state *from, uint32_t c, bool
     }
 }
 
-static void start_op(struct reuse *m, const struct state *from, uint32_t c) {
+/* The operation's first batch. */
+static void begin_op(struct reuse *m, const struct state *from, uint32_t c) {
     struct state s = *from;
     struct client *p = &s.client[c];
-    s.monitor = monitor_invoke(m->monitor, s.monitor, c, p->op);
-    if (op_of(m, from, c)->kind == MONITOR_GET) {
+    bool get = op_of(m, from, c)->kind == MONITOR_GET;
+    p->entry = p->view;
+    if (!reuse_may_guess(m, p)) {
+        enter(p, PHASE_SLOT, 1);
+        try_verbs(m, &s, c, true);
+    } else if (get) {
         enter(p, PHASE_BOTH,
               m->by_value[c][p->op] ? 1u << VERB_READ_SLOT : 1u << VERB_READ_SLOT | 1u << VERB_READ_OBJECT);
         try_verbs(m, &s, c, true);
@@ -376,6 +347,20 @@ static void start_op(struct reuse *m, const struct state *from, uint32_t c) {
         p->old_value = p->cache_value;
         enter(p, PHASE_TAKE, 0);
         try_take(m, &s, c, true);
+    }
+}
+
+static void start_op(struct reuse *m, const struct state *from, uint32_t c) {
+    struct state s = *from;
+    struct client *p = &s.client[c];
+    s.monitor = monitor_invoke(m->monitor, s.monitor, c, p->op);
+    if (m->config.epochs != 0 && p->announced == 0) {
+        p->announced = (uint8_t)(p->view + 1);
+        enter(p, PHASE_ANNOUNCE, 1);
+        explore_say(m->explore, "%c announces %u", name_of(c), p->view);
+        explore_emit(m->explore, &s);
+    } else {
+        begin_op(m, &s, c);
     }
 }
 
@@ -394,11 +379,16 @@ static void expand(struct explore *explore, void *context, const void *state) {
     for (uint32_t c = 0; c < m->clients; c++) {
         if (s->client[c].phase == PHASE_IDLE) {
             start_op(m, s, c);
+        } else if (s->client[c].phase == PHASE_BEGIN) {
+            begin_op(m, s, c);
         } else if (s->client[c].phase == PHASE_TAKE) {
             try_take(m, s, c, false);
         } else {
             try_verbs(m, s, c, false);
         }
+    }
+    if (m->config.epochs != 0) {
+        reuse_epoch_expand(m, s);
     }
 }
 
@@ -424,12 +414,13 @@ static void start(struct explore *explore, void *context, void *state) {
     for (uint32_t c = 0; c < m->clients; c++) {
         s->client[c].cache_value = VALUE_INITIAL;
     }
+    reuse_epoch_start(m, s);
     s->monitor = monitor_start(m->monitor, values);
 }
 
 static bool set_op(struct reuse *m, uint32_t c, char letter) {
     uint32_t i = m->ops[c]++;
-    struct monitor_op op = {0, 0, (uint8_t)(VALUE_OPS + OPS_MAX * c + i)};
+    struct monitor_op op = {.value = (uint8_t)(VALUE_OPS + OPS_MAX * c + i)};
     op.kind = letter == 'S' ? MONITOR_SET : letter == 'R' ? MONITOR_RMW : MONITOR_GET;
     m->by_value[c][i] = letter == 'V';
     m->op[c][i] = op;

@@ -4,6 +4,7 @@
 
 #include "bucket.h"
 #include "reuse.h"
+#include "tx.h"
 
 enum run_expectation {
     MUST_PASS,  /* all states, no error */
@@ -19,8 +20,10 @@ enum run_class {
 
 struct run {
     const char *name;
-    struct bucket_config bucket; /* .program NULL: reuse */
+    /* One of these has a program. */
+    struct bucket_config bucket;
     struct reuse_config reuse;
+    struct tx_config tx;
     enum run_expectation expectation;
     int class; /* of enum run_class */
     bool heading;

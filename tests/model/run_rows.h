@@ -9,7 +9,7 @@
 #define BREAKS .expectation = MUST_BREAK
 #define MAY_CUT .expectation = MAY_BE_CUT
 
-extern const struct run runs_one_slot[], runs_reuse[], runs_inserts[], runs_keys[], runs_expiry[], runs_crash[],
-    runs_failover[];
+extern const struct run runs_one_slot[], runs_reuse[], runs_inserts[], runs_keys[], runs_speculation[], runs_expiry[],
+    runs_crash[], runs_failover[], runs_tx[];
 
 #endif

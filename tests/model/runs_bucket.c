@@ -112,3 +112,34 @@ const struct run runs_keys[] = {
     {"keys_one_print", SLOTS(2, "A0", "DS|sg", GUESS, .same_print = true, .objects = true)},
     {0},
 };
+
+const struct run runs_speculation[] = {
+    HEAD(
+        "a guess from a copy whose key is certain, seen in P or won: the slot may since have been deleted, have moved, "
+        "or belong to another key; N: SETNX"),
+    {"guess_keep", SLOTS(2, "A", "NG|DS|G", GUESS)},
+    {"guess_keep", SLOTS(2, "A0", "N|DS", GUESS)},
+    {"guess_keep", SLOTS(2, "A0", "N|DS|G", GUESS), .class = RUN_LONG},
+    {"guess_keep", SLOTS(2, "00", "N|N|D", GUESS)},
+    {"guess_keep", SLOTS(3, "A0", "N|D|G", GUESS)},
+    {"guess_keep", SLOTS(3, "00", "N|N", GUESS), .class = RUN_ENDS},
+    {"guess_keep", SLOTS(1, "A0", "N|DS", GUESS)},
+    {"guess_keep", SLOTS(1, "A0", "N|DS|N", GUESS), .class = RUN_LONG},
+    {"guess_moved", SLOTS(2, "A0", "DS|RG", GUESS)},
+    {"guess_moved", SLOTS(2, "A0", "DR|DG", GUESS)},
+    {"guess_moved", SLOTS(2, "A0", "DS|R|G", GUESS), .class = RUN_LONG},
+    {"guess_moved", SLOTS(3, "A0", "DS|R", GUESS), .class = RUN_LONG},
+    {"guess_moved", SLOTS(1, "A0", "DS|RG", GUESS)},
+    {"guess_other_key", SLOTS(2, "A", "D|RG|s", GUESS), .class = RUN_ENDS},
+    {"guess_other_key", SLOTS(2, "A", "DS|sd|R", GUESS, .same_print = true)},
+    {"guess_other_key", SLOTS(2, "A0", "D|SG|s", GUESS, .same_print = true), .class = RUN_LONG},
+    {"guess_other_key", SLOTS(3, "A", "D|RG|s", GUESS, .same_print = true)},
+    {"guess_other_key", SLOTS(1, "A", "DS|sd|RG", GUESS, .same_print = true)},
+    {"keep_unverified", SLOTS(2, "A0", "D|N", GUESS, .without = WITHOUT(keep_unverified)), BREAKS},
+    {"keep_unverified", SLOTS(3, "A0", "D|N", GUESS, .without = WITHOUT(keep_unverified)), BREAKS},
+    {"keep_unverified", SLOTS(1, "A0", "D|N", GUESS, .without = WITHOUT(keep_unverified)), BREAKS},
+    {"guess_uncertain", SLOTS(2, "a0", "D|g", GUESS, .same_print = true, .without = WITHOUT(guess_uncertain)), BREAKS},
+    {"guess_uncertain", SLOTS(3, "a0", "S|g", GUESS, .same_print = true, .without = WITHOUT(guess_uncertain)), BREAKS},
+    {"guess_uncertain", SLOTS(1, "a0", "S|g", GUESS, .same_print = true, .without = WITHOUT(guess_uncertain)), BREAKS},
+    {0},
+};

@@ -63,6 +63,9 @@ const struct run runs_one_slot[] = {
 #define REUSE(program_, addresses_, ...)                                                                               \
     .reuse = {.program = (program_), .addresses = (addresses_), .attempts = 3, __VA_ARGS__}
 
+#define EPOCHS(program_, addresses_, epochs_, ...)                                                                     \
+    REUSE(program_, addresses_, .tag_bits = 2, .epochs = (epochs_), __VA_ARGS__)
+
 const struct run runs_reuse[] = {
     HEAD("addresses that are used again, caches that outlive operations (r = "
          "2)"),
@@ -85,5 +88,25 @@ const struct run runs_reuse[] = {
     {"cached_value_without_tag", REUSE("SS|V", 2, .tag_wraps = true, .header = true, .grace = true), BREAKS},
     {"cached_rmw_without_tag", REUSE("SS|R", 3, .tag_wraps = true, .header = true, .grace = true), BREAKS},
     {"aba_wrap", REUSE("SSS|SV", 2, .tag_bits = 1, .tag_wraps = true, .header = true, .grace = true), BREAKS},
+    HEAD(
+        "tags of two bits from the reclamation epoch; a guess, or a cached value, only while its word cannot have come "
+        "back"),
+    {"epoch_tag", EPOCHS("SS|R", 3, 7)},
+    {"epoch_tag", EPOCHS("SS|RR", 3, 7), .class = RUN_LONG},
+    {"epoch_tag", EPOCHS("SS|GG", 2, 8)},
+    {"epoch_tag", EPOCHS("SS|VV", 2, 7)},
+    {"epoch_tag", EPOCHS("SS|VR", 3, 6)},
+    {"epoch_tag", EPOCHS("SSS|VR", 2, 8), .class = RUN_LONG},
+    {"epoch_tag", EPOCHS("RR|SV", 3, 8), .class = RUN_LONG},
+    {"epoch_tag", EPOCHS("SS|R|V", 3, 6), .class = RUN_LONG},
+    {"epoch_guess_always", EPOCHS("SS|R", 3, 7, .any_guess = true), BREAKS},
+    {"epoch_guess_always", EPOCHS("SS|V", 2, 7, .any_guess = true), BREAKS},
+    {"epoch_guess_always", EPOCHS("SS|G", 2, 7, .any_guess = true), BREAKS},
+    {"epoch_guess_one_too_late", EPOCHS("SS|R", 3, 7, .one_too_late = true), BREAKS},
+    {"epoch_guess_one_too_late", EPOCHS("SS|V", 2, 7, .one_too_late = true), BREAKS},
+    {"epoch_seen_late", EPOCHS("SS|VR", 3, 8, .seen_late = true), BREAKS, .class = RUN_LONG},
+    {"epoch_seen_late", EPOCHS("SS|VV", 2, 8, .seen_late = true), BREAKS},
+    {"epoch_reuse_at_once", EPOCHS("SS|R", 2, 7, .reuse_at_once = true), BREAKS},
+    {"epoch_tag_clock", EPOCHS("SS|V", 2, 6, .tag_clock = true), BREAKS},
     {0},
 };
