@@ -5,22 +5,24 @@
 #include "fusee/find.h"
 #include "fusee/round.h"
 
-/* A round that puts `to` in the place of `from`; true when this client won it. */
-static bool job_round(struct fusee_op *op, struct round *round) {
+/* How a round that nobody waits for has ended. */
+enum job_end { JOB_WON, JOB_LOST, JOB_UNKNOWN };
+
+static enum job_end job_round(struct fusee_op *op, struct round *round) {
     enum round_result result = ROUND_LOST;
     enum dm_status status = round_run(op, round, &result);
     if (status != DM_OK) {
         pool_log(op->session->pool, DM_LOG_WARNING, "a clear round failed at %llx: %s",
                  (unsigned long long)round->address, dm_status_text(status));
-        return false;
+        return JOB_UNKNOWN;
     }
-    return result == ROUND_WON;
+    return result == ROUND_WON ? JOB_WON : JOB_LOST;
 }
 
 /* Second round of a DELETE: tombstone -> unique empty word, backups first (trap T5). Lost: a SET took it over. */
 static void clear_tombstone(struct fusee_op *op, uint64_t slot, uint64_t tombstone) {
     struct round round = {.address = slot, .v_old = tombstone, .v_new = word_emptied(tombstone), .slot = true};
-    if (job_round(op, &round)) {
+    if (job_round(op, &round) == JOB_WON) {
         allocator_free(op->session, tombstone);
     } else {
         op->session->stats.clears_lost++;
@@ -82,8 +84,9 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     if (!single && !prepare_tombstone(op, header, &round, tombstone)) {
         return;
     }
-    if (!job_round(op, &round)) {
-        if (!single) {
+    enum job_end end = job_round(op, &round);
+    if (end != JOB_WON) {
+        if (!single && end == JOB_LOST) { /* unknown: the tombstone may be in the slot */
             allocator_free(op->session, round.v_new);
         }
         return;

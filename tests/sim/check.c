@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "assert.h"
+#include "fault.h"
 #include "fusee/object.h"
 #include "fusee/session.h"
 #include "fusee/word.h"
@@ -29,6 +30,7 @@ struct pool_view {
     struct world *world;
     const struct layout *layout;
     bool strict;   /* nothing went wrong in this run */
+    bool settled;  /* no round is open: nothing went wrong, or only what repair makes up for */
     bool closed;   /* no session is open any more */
     uint8_t *uses; /* by unit of 64 bytes */
 };
@@ -55,7 +57,17 @@ static uint64_t word_at(const struct world *world, const struct layout *layout, 
 
 /* ---- Objects ---------------------------------------------------------------------------------------------------- */
 
-/* The object behind a live word, whole on every replica. */
+/* A node that still has the object at this address; false when all of its replicas are lost. */
+static bool any_replica(const struct world *world, const struct layout *layout, uint64_t address, uint32_t *replica) {
+    for (*replica = 0; *replica < layout->super.replicas; ++*replica) {
+        if (!fault_has_lost(world, layout_locate(layout, address, *replica).node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The object behind a live word, whole on every replica that is not lost; NULL if all are. */
 static const struct object_header *check_object(struct world *world, const struct dm_pool *pool, uint64_t word) {
     const struct layout *layout = &pool->layout;
     uint32_t bytes = word_class(word) > pool->class_max ? 0 : sizeclass_bytes(word_class(word));
@@ -63,11 +75,18 @@ static const struct object_header *check_object(struct world *world, const struc
         world_fail(world, "the word %016" PRIx64 " names no object", word);
     }
     for (uint32_t j = 0; j < layout->super.replicas; j++) {
+        if (fault_has_lost(world, layout_locate(layout, word_address(word), j).node)) {
+            continue;
+        }
         if (!object_whole(at_address(world, layout, word_address(word), j), bytes, word)) {
             world_fail(world, "the object of %016" PRIx64 " is not whole on replica %u", word, j);
         }
     }
-    return object_header(at_address(world, layout, word_address(word), 0));
+    uint32_t replica;
+    if (!any_replica(world, layout, word_address(word), &replica)) {
+        return NULL;
+    }
+    return object_header(at_address(world, layout, word_address(word), replica));
 }
 
 /* Is `slot` one of the key's? */
@@ -91,7 +110,9 @@ static void check_alone(struct world *world, const struct dm_pool *pool, uint16_
         if (slot == own || !word_is_live(word) || word_fingerprint(word) != index_fingerprint(hash)) {
             continue;
         }
-        if (object_header(at_address(world, layout, word_address(word), 0))->hash == hash) {
+        uint32_t replica;
+        if (any_replica(world, layout, word_address(word), &replica) &&
+            object_header(at_address(world, layout, word_address(word), replica))->hash == hash) {
             world_fail(world, "two live slots of one key: %u and %u", own, slot);
         }
     }
@@ -99,6 +120,9 @@ static void check_alone(struct world *world, const struct dm_pool *pool, uint16_
 
 static void check_live(struct world *world, const struct dm_pool *pool, uint16_t slot, uint64_t word) {
     const struct object_header *header = check_object(world, pool, word);
+    if (header == NULL) {
+        return;
+    }
     if (index_fingerprint(header->hash) != word_fingerprint(word) || !slot_fits(header->hash, slot) ||
         header->slot != pool->subtables[0] + index_slot_offset(slot)) {
         world_fail(world, "slot %u holds an object that belongs elsewhere", slot);
@@ -159,10 +183,13 @@ static void claim(struct pool_view *view, uint64_t address, enum use use) {
 
 static void check_slots(struct pool_view *view, const struct dm_pool *pool) {
     struct world *world = view->world;
+    if (fault_has_lost(world, layout_locate(view->layout, pool->subtables[0], 0).node)) {
+        return;
+    }
     for (uint16_t slot = 0; slot < INDEX_SLOTS; slot++) {
         uint64_t address = pool->subtables[0] + index_slot_offset(slot);
         uint64_t word = word_at(world, view->layout, address, 0);
-        for (uint32_t j = 1; j < view->layout->super.replicas && view->strict; j++) {
+        for (uint32_t j = 1; j < view->layout->super.replicas && view->settled; j++) {
             uint64_t other = word_at(world, view->layout, address, j);
             if (other != word) {
                 world_fail(world, "slot %u is %016" PRIx64 " on the primary and %016" PRIx64 " on replica %u", slot,
@@ -172,7 +199,7 @@ static void check_slots(struct pool_view *view, const struct dm_pool *pool) {
         if (word_is_live(word)) {
             check_live(world, pool, slot, word);
             claim(view, word_address(word), USE_REFERENCED);
-        } else if (word_kind(word) != WORD_EMPTY && view->strict) {
+        } else if (word_kind(word) != WORD_EMPTY && view->settled) {
             world_fail(world, "slot %u holds %016" PRIx64 " (kind %d) at rest", slot, word, word_kind(word));
         }
     }
@@ -298,6 +325,22 @@ static void check_unused(struct pool_view *view) {
     }
 }
 
+bool check_repaired(struct world *world) {
+    const struct layout *layout = &any_pool(world)->layout;
+    uint32_t owned = 0;
+    uint32_t here = 0;
+    for (uint32_t i = 0; i < layout->super.clients; i++) {
+        const uint8_t *record = world->fabric.memory[0] + layout->clients_offset + (uint64_t)i * LAYOUT_CLIENT_BYTES;
+        uint64_t owner;
+        memcpy(&owner, record, sizeof owner);
+        owned += owner != 0;
+    }
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        here += world_is_here(&world->clients[i]);
+    }
+    return owned == here;
+}
+
 static void check_records(struct pool_view *view) {
     const struct layout *layout = view->layout;
     for (uint32_t i = 0; i < layout->super.clients; i++) {
@@ -313,6 +356,7 @@ static void check_records(struct pool_view *view) {
 void check_pool(struct world *world) {
     const struct dm_pool *pool = any_pool(world);
     struct pool_view view = {.world = world, .layout = &pool->layout, .strict = !plan_is_harsh(&world->plan)};
+    view.settled = view.strict || plan_is_repaired(&world->plan);
     uint64_t bytes = (uint64_t)pool->layout.super.regions << pool->layout.region_shift;
     view.uses = calloc(bytes / UNIT_BYTES, 1);
     dm_assert(view.uses != NULL);
@@ -334,7 +378,7 @@ void check_pool(struct world *world) {
     } else {
         check_unused(&view);
     }
-    if (view.closed) {
+    if (view.closed && view.strict) { /* who left while a node was out of reach could not say so */
         check_records(&view);
     }
     free(view.uses);

@@ -3,8 +3,8 @@
  * The search keeps a list of begins and ends in the order of time. It lifts an operation whose begin comes before the
  * first end that is left, if the state allows its result, and goes on from the head; at an end it goes back. A set of
  * (operations lifted, state), kept as 128-bit hashes, stops it from trying the same twice. Operations of unknown
- * outcome have no end; they are tried after the others, and may be left over. What fits and leaves the state alone is
- * lifted at once, without alternatives.
+ * outcome have no end; they are tried after the others, and may be left over. What only looks, and fits, is lifted at
+ * once, without alternatives.
  */
 #include "history.h"
 
@@ -14,6 +14,9 @@
 #include <string.h>
 
 #include "assert.h"
+
+#define UNSEEN UINT64_MAX
+#define SEARCH_PART 1000 /* of the steps allowed, before the sweep begins */
 
 uint64_t history_mix(uint64_t identity, uint64_t token) {
     uint64_t z = (identity ^ token * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -39,20 +42,15 @@ void history_print(const struct history_op *op) {
 
 /* ---- The register ----------------------------------------------------------------------------------------------- */
 
-struct state {
-    uint64_t identity, count; /* identity 0: absent */
-    int64_t expire_ms;
-};
-
 /* Applies op to *state; false when its result does not fit. `absent`: treat an expired value as gone. */
-static bool apply(const struct history_op *op, struct state *state, bool absent) {
-    static const struct state none = {0};
-    struct state old = absent ? none : *state;
+static bool apply(const struct history_op *op, struct history_state *state, bool absent) {
+    static const struct history_state none = {0};
+    struct history_state old = absent ? none : *state;
     switch (op->kind) {
     case HISTORY_GET:
         return op->unknown || (op->result == old.identity && op->result_count == old.count);
     case HISTORY_SET:
-        *state = (struct state){.identity = op->argument, .expire_ms = op->expire_ms};
+        *state = (struct history_state){.identity = op->argument, .expire_ms = op->expire_ms};
         return true;
     case HISTORY_DELETE:
         if (!absent) { /* an expired value stays, for clocks that are behind */
@@ -65,20 +63,27 @@ static bool apply(const struct history_op *op, struct state *state, bool absent)
         }
         return op->unknown || op->result == old.identity;
     case HISTORY_INCR:
-        *state = (struct state){old.identity + 1, old.count, old.expire_ms};
+        *state = (struct history_state){old.identity + 1, old.count, old.expire_ms};
         return op->unknown || op->result == state->identity;
     case HISTORY_APPEND:
-        *state = (struct state){history_mix(old.identity, op->argument), old.count + 1, old.expire_ms};
+        *state = (struct history_state){history_mix(old.identity, op->argument), old.count + 1, old.expire_ms};
         return op->unknown || op->result == state->count;
     case HISTORY_SETNX:
         if (old.identity == 0) {
-            *state = (struct state){.identity = op->argument};
+            *state = (struct history_state){.identity = op->argument};
         }
         return op->unknown || op->result == (old.identity == 0);
     default:
-        *state = (struct state){.identity = op->argument};
+        *state = (struct history_state){.identity = op->argument};
         return op->unknown || op->result == old.identity;
     }
+}
+
+bool history_step(const struct history_op *op, bool absent, struct history_state *state) {
+    bool expiring = state->identity != 0 && state->expire_ms != 0;
+    bool allowed = absent ? expiring && op->wall_high_ms >= state->expire_ms
+                          : !expiring || op->kind == HISTORY_SET || op->wall_low_ms < state->expire_ms;
+    return allowed && apply(op, state, absent);
 }
 
 /* ---- The search ------------------------------------------------------------------------------------------------- */
@@ -96,9 +101,9 @@ struct seen {
 
 struct lifted {
     struct entry *entry;
-    struct state state; /* before it */
-    bool absent;        /* which of the two ways was taken */
-    bool pure;          /* it left the state alone: lifting it first can only help, nothing else need be tried */
+    struct history_state state; /* before it */
+    bool absent;                /* which of the two ways was taken */
+    bool pure; /* it left the state alone: lifting it first can only help, nothing else need be tried */
 };
 
 struct search {
@@ -112,18 +117,18 @@ struct search {
     uint64_t hash_low, hash_high; /* of the set lifted */
     struct lifted *stack;
     uint32_t depth, known_left;
-    struct state state;
+    struct history_state state;
 };
 
-static uint64_t scramble(uint64_t x) {
+uint64_t history_scramble(uint64_t x) {
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
     return x ^ x >> 31;
 }
 
 static void toggle(struct search *search, uint32_t op) {
-    search->hash_low ^= scramble(op * UINT64_C(0x9e3779b97f4a7c15) + 1);
-    search->hash_high ^= scramble(op * UINT64_C(0xc2b2ae3d27d4eb4f) + 2);
+    search->hash_low ^= history_scramble(op * UINT64_C(0x9e3779b97f4a7c15) + 1);
+    search->hash_high ^= history_scramble(op * UINT64_C(0xc2b2ae3d27d4eb4f) + 2);
 }
 
 static bool seen_insert(struct seen *table, uint64_t capacity, struct seen key) {
@@ -139,7 +144,7 @@ static bool seen_insert(struct seen *table, uint64_t capacity, struct seen key) 
 }
 
 /* Notes the configuration that `state` would lead to; false if it was met before. */
-static bool remember(struct search *search, const struct state *state) {
+static bool remember(struct search *search, const struct history_state *state) {
     if (search->seen_count * 2 >= search->seen_capacity) {
         uint64_t capacity = search->seen_capacity == 0 ? 4096 : search->seen_capacity * 4;
         struct seen *table = calloc(capacity, sizeof *table);
@@ -153,9 +158,10 @@ static bool remember(struct search *search, const struct state *state) {
         search->seen = table;
         search->seen_capacity = capacity;
     }
-    uint64_t content = scramble(state->identity + 3) ^ scramble(state->count * 5 + 7) * 3 ^
-                       scramble((uint64_t)state->expire_ms * 11 + 13) * 5;
-    struct seen key = {scramble(search->hash_low ^ content), scramble(search->hash_high + content * 7) | 1};
+    uint64_t content = history_scramble(state->identity + 3) ^ history_scramble(state->count * 5 + 7) * 3 ^
+                       history_scramble((uint64_t)state->expire_ms * 11 + 13) * 5;
+    struct seen key = {history_scramble(search->hash_low ^ content),
+                       history_scramble(search->hash_high + content * 7) | 1};
     bool fresh = seen_insert(search->seen, search->seen_capacity, key);
     search->seen_count += fresh;
     return fresh;
@@ -176,16 +182,12 @@ static void relink_entry(struct entry *entry) {
 }
 
 /* What a begin makes of the state, in one of the two ways; false when its result does not allow it. */
-static bool outcome(const struct search *search, const struct entry *entry, bool absent, struct state *state) {
-    const struct history_op *op = &search->ops[entry->op];
+static bool outcome(const struct search *search, const struct entry *entry, bool absent, struct history_state *state) {
     *state = search->state;
-    bool expiring = state->identity != 0 && state->expire_ms != 0;
-    bool allowed = absent ? expiring && op->wall_high_ms >= state->expire_ms
-                          : !expiring || op->kind == HISTORY_SET || op->wall_low_ms < state->expire_ms;
-    return allowed && apply(op, state, absent);
+    return history_step(&search->ops[entry->op], absent, state);
 }
 
-static void lift(struct search *search, struct lifted lifted, const struct state *state) {
+static void lift(struct search *search, struct lifted lifted, const struct history_state *state) {
     search->stack[search->depth++] = lifted;
     search->state = *state;
     unlink_entry(lifted.entry);
@@ -197,7 +199,7 @@ static void lift(struct search *search, struct lifted lifted, const struct state
 
 /* Tries to lift a begin in one of the two ways. */
 static bool try_lift(struct search *search, struct entry *entry, bool absent) {
-    struct state state;
+    struct history_state state;
     if (!outcome(search, entry, absent, &state)) {
         return false;
     }
@@ -216,9 +218,9 @@ static void lift_pure(struct search *search) {
     for (struct entry *entry = search->head.next; entry != NULL && !entry->is_end; entry = next) {
         next = entry->next;
         for (int absent = 0; absent < 2; absent++) {
-            struct state state;
-            if (outcome(search, entry, absent, &state) && state.identity == search->state.identity &&
-                state.count == search->state.count && state.expire_ms == search->state.expire_ms) {
+            struct history_state state;
+            if (history_looks(&search->ops[entry->op]) && outcome(search, entry, absent, &state) &&
+                history_state_equal(&state, &search->state)) {
                 bool was_next_end = next == entry->end;
                 toggle(search, entry->op);
                 lift(search, (struct lifted){entry, search->state, absent, true}, &state);
@@ -324,7 +326,7 @@ static int compare_marks(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static int compare_began(const void *a, const void *b) {
+int history_compare_began(const void *a, const void *b) {
     uint64_t x = ((const struct history_op *)a)->began;
     uint64_t y = ((const struct history_op *)b)->began;
     return x < y ? -1 : x > y;
@@ -363,8 +365,8 @@ static void search_load(struct search *search) {
     free(marks);
 }
 
-enum history_verdict history_linearizable(struct history_op *ops, uint32_t count, uint64_t limit, uint32_t *stuck) {
-    qsort(ops, count, sizeof *ops, compare_began);
+enum history_verdict history_search(struct history_op *ops, uint32_t count, uint64_t limit, uint32_t *stuck) {
+    qsort(ops, count, sizeof *ops, history_compare_began);
     struct search search = {.ops = ops, .count = count};
     search.entries = calloc((size_t)count * 2 + 1, sizeof *search.entries);
     search.stack = calloc((size_t)count + 1, sizeof *search.stack);
@@ -377,116 +379,43 @@ enum history_verdict history_linearizable(struct history_op *ops, uint32_t count
     return verdict;
 }
 
-/* ---- Zones ------------------------------------------------------------------------------------------------------ */
-
-/* All operations on one value. Its zone reaches from the first end to the last begin (forward), or, when some instant
- * lies in all of its operations, from the last begin to the first end (backward). */
-struct zone {
-    uint64_t low, high;
-    bool forward;
-};
-
-struct cluster {
-    uint64_t value;
-    uint64_t write_began, first_end, last_begin;
-    uint64_t first_read_end;
-    bool written, read;
-};
-
-static int compare_values(const void *a, const void *b) {
-    const struct history_op *x = *(const struct history_op *const *)a;
-    const struct history_op *y = *(const struct history_op *const *)b;
-    uint64_t p = x->kind == HISTORY_SET ? x->argument : x->result;
-    uint64_t q = y->kind == HISTORY_SET ? y->argument : y->result;
-    return p < q ? -1 : p > q;
-}
-
-static int compare_zones(const void *a, const void *b) {
-    uint64_t x = ((const struct zone *)a)->low;
-    uint64_t y = ((const struct zone *)b)->low;
+static int compare_words(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-bool history_zones_apply(const struct history_op *ops, uint32_t count) {
+/* Identities that no result tells of become one and the same, so that fewer states differ. Not where operations make
+ * new identities of old ones. */
+static void merge_unseen(struct history_op *ops, uint32_t count) {
+    uint64_t *seen = calloc((size_t)count + 1, sizeof *seen);
+    dm_assert(seen != NULL);
+    uint32_t seen_count = 0;
+    bool derived = false;
     for (uint32_t i = 0; i < count; i++) {
-        if (ops[i].kind > HISTORY_SET || ops[i].expire_ms != 0 || (ops[i].kind == HISTORY_GET && ops[i].unknown)) {
-            return false;
+        derived |= ops[i].kind == HISTORY_INCR || ops[i].kind == HISTORY_APPEND;
+        seen[seen_count++] = ops[i].result;
+    }
+    qsort(seen, seen_count, sizeof *seen, compare_words);
+    for (uint32_t i = 0; i < count && !derived; i++) {
+        bool writes = ops[i].kind == HISTORY_SET || ops[i].kind == HISTORY_SETNX || ops[i].kind == HISTORY_GETSET;
+        if (writes && bsearch(&ops[i].argument, seen, seen_count, sizeof *seen, compare_words) == NULL) {
+            ops[i].argument = UNSEEN;
         }
     }
-    return true;
+    free(seen);
 }
 
-static void cluster_add(struct cluster *cluster, const struct history_op *op) {
-    bool is_write = op->kind == HISTORY_SET;
-    uint64_t ended = op->unknown ? HISTORY_OPEN : op->ended + 1; /* 0 is before all */
-    uint64_t began = op->began + 1;
-    if (is_write) {
-        cluster->written = true;
-        cluster->write_began = began;
-    } else {
-        cluster->read = true;
-        cluster->first_read_end = ended < cluster->first_read_end ? ended : cluster->first_read_end;
+enum history_verdict history_linearizable(struct history_op *ops, uint32_t count, uint64_t limit, uint32_t *stuck) {
+    qsort(ops, count, sizeof *ops, history_compare_began);
+    struct history_op *merged = calloc((size_t)count + 1, sizeof *merged);
+    dm_assert(merged != NULL);
+    memcpy(merged, ops, count * sizeof *merged);
+    merge_unseen(merged, count);
+    enum history_verdict verdict = history_search(merged, count, limit / SEARCH_PART, stuck);
+    if (verdict == HISTORY_TOO_HARD) {
+        verdict = history_sweep(merged, count, limit, stuck);
     }
-    cluster->first_end = ended < cluster->first_end ? ended : cluster->first_end;
-    cluster->last_begin = began > cluster->last_begin ? began : cluster->last_begin;
-}
-
-/* Forward zones must not overlap, and no backward zone may lie within a forward one. */
-static bool zones_agree(struct zone *zones, uint32_t count) {
-    qsort(zones, count, sizeof *zones, compare_zones);
-    uint64_t reach = 0; /* the highest end of a forward zone so far, and so of any that is open here */
-    bool any = false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (zones[i].forward) {
-            if (any && zones[i].low < reach) {
-                return false;
-            }
-            any = true;
-            reach = zones[i].high;
-        } else if (any && zones[i].high < reach) {
-            return false;
-        }
-    }
-    return true;
-}
-
-enum history_verdict history_zones(const struct history_op *ops, uint32_t count) {
-    const struct history_op **sorted = calloc((size_t)count + 1, sizeof *sorted);
-    struct zone *zones = calloc((size_t)count + 1, sizeof *zones);
-    dm_assert(sorted != NULL && zones != NULL);
-    uint32_t zone_count = 0;
-    bool right = true;
-    for (uint32_t i = 0; i < count; i++) {
-        sorted[i] = &ops[i];
-    }
-    qsort(sorted, count, sizeof *sorted, compare_values);
-    for (uint32_t i = 0; i < count && right;) {
-        uint32_t j = i;
-        uint64_t value = sorted[i]->kind == HISTORY_SET ? sorted[i]->argument : sorted[i]->result;
-        struct cluster cluster = {.value = value, .first_end = HISTORY_OPEN, .first_read_end = HISTORY_OPEN};
-        bool lost = true; /* only a write of unknown outcome that nobody has read: it may never have happened */
-        if (value == 0) { /* the beginning: written before all */
-            cluster.written = true;
-            cluster.first_end = 0;
-        }
-        for (; j < count && compare_values(&sorted[i], &sorted[j]) == 0; j++) {
-            cluster_add(&cluster, sorted[j]);
-            lost &= sorted[j]->unknown;
-        }
-        i = j;
-        if (lost && value != 0) {
-            continue;
-        }
-        right = cluster.written && !(cluster.read && cluster.first_read_end < cluster.write_began);
-        bool forward = cluster.first_end < cluster.last_begin;
-        zones[zone_count++] = (struct zone){
-            .low = forward ? cluster.first_end : cluster.last_begin,
-            .high = forward ? cluster.last_begin : cluster.first_end,
-            .forward = forward,
-        };
-    }
-    right = right && zones_agree(zones, zone_count);
-    free(sorted);
-    free(zones);
-    return right ? HISTORY_RIGHT : HISTORY_WRONG;
+    free(merged);
+    return verdict;
 }

@@ -1,5 +1,7 @@
-/* history.h: what clients saw, and whether some order explains it. Two checkers, each key for itself:
- *   - history_linearizable: Wing and Gong's search with Lowe's memoisation, for all operations;
+/* history.h: what clients saw, and whether some order explains it. Three checkers, each key for itself:
+ *   - history_search: Wing and Gong's search with Lowe's memoisation, for all operations. Quick where orders abound;
+ *   - history_sweep: all orders at once, end by end (Lowe's just-in-time linearization), for all operations. Quick
+ *     where few operations overlap, whatever the search would try in vain;
  *   - history_zones: the zone test of Gibbons and Korach, O(n log n), for distinct-value SET/GET histories.
  * Pure; the simulator and its self-test call them.
  *
@@ -47,6 +49,9 @@ enum history_verdict { HISTORY_RIGHT, HISTORY_WRONG, HISTORY_TOO_HARD };
 
 /* ops: of one key, in any order; sorted in place by `began`. *stuck: index of the operation that no order could pass,
  * when wrong. HISTORY_TOO_HARD: more than `limit` steps. */
+enum history_verdict history_search(struct history_op *ops, uint32_t count, uint64_t limit, uint32_t *stuck);
+enum history_verdict history_sweep(struct history_op *ops, uint32_t count, uint64_t limit, uint32_t *stuck);
+/* The search, and where it gives up the sweep. */
 enum history_verdict history_linearizable(struct history_op *ops, uint32_t count, uint64_t limit, uint32_t *stuck);
 
 /* ops: GETs and SETs without expiry only, each value set once, none 0. */
@@ -54,5 +59,26 @@ bool history_zones_apply(const struct history_op *ops, uint32_t count);
 enum history_verdict history_zones(const struct history_op *ops, uint32_t count);
 
 void history_print(const struct history_op *op);
+
+/* ---- The register, for the checkers ----------------------------------------------------------------------------- */
+
+struct history_state {
+    uint64_t identity, count; /* identity 0: absent */
+    int64_t expire_ms;
+};
+
+/* What an operation makes of *state; false when its result or its clocks do not allow it. `absent`: treat an expired
+ * value as gone; both ways may be allowed. */
+bool history_step(const struct history_op *op, bool absent, struct history_state *state);
+static inline bool history_state_equal(const struct history_state *a, const struct history_state *b) {
+    return a->identity == b->identity && a->count == b->count && a->expire_ms == b->expire_ms;
+}
+/* With its result, it can do nothing but look: where it fits and leaves the state alone, it may take effect at once. (A
+ * blind write of what is there may be needed later.) */
+static inline bool history_looks(const struct history_op *op) {
+    return op->kind != HISTORY_SET && op->kind != HISTORY_GETSET;
+}
+uint64_t history_scramble(uint64_t x);
+int history_compare_began(const void *a, const void *b);
 
 #endif

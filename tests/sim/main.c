@@ -1,6 +1,10 @@
 /* main.c: the simulator's program: the real engine on the sim fabric, one seed after the other.
  *
  *   sim SEED [--trace]                          one seed, with its plan and its hash
+ *   sim --plan FILE [--trace]                   the same from a plan that was saved
+ *   sim SEED|--plan FILE --streams N            ... and from N - 1 other streams of random numbers
+ *   sim SEED|--plan FILE --save FILE            saves the plan
+ *   sim SEED|--plan FILE --shrink FILE          ... the simplest one near it that finds the same fault
  *   sim --seeds N [--from S] [--jobs J] [--keep-going]
  *   sim --self-test                             the checkers against each other and against known histories
  *
@@ -9,6 +13,7 @@
  */
 #include <inttypes.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +22,21 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "fault.h"
 #include "fusee/session.h"
 #include "self_test.h"
 #include "workload.h"
 
 #define S UINT64_C(1000000000)
 #define DRAIN_MAX_NS (100 * S)
-#define DRAIN_HARSH_NS (S / 5)
 #define ACKNOWLEDGED_MIN 1000
 #define SEEDS_FOR_TABLE 500 /* so many must reach every rare branch */
 #define VOID_PERCENT_MAX 3
 #define SEED_SECONDS_MAX 60
 #define JOBS_MAX 16
+#define STREAM_STEP UINT64_C(0x9e3779b97f4a7c15)
+#define SHRINK_SECONDS_MAX 10
+#define SHRINK_TRIES_MAX 400u
 
 struct outcome {
     uint64_t hash, events, operations, virtual_ns;
@@ -73,19 +81,20 @@ static void must_end(struct world *world, bool (*done)(struct world *), const ch
 static void run_liveness(struct world *world) {
     bool harsh = plan_is_harsh(&world->plan);
     world_phase(world, PHASE_DRAIN);
-    if (harsh) {
-        world_run(world, world->fabric.now_ns + DRAIN_HARSH_NS, workload_has_ended);
-    } else {
+    if (!harsh) {
         must_end(world, all_are_here, "a client does not come back");
-        must_end(world, workload_has_ended, "an operation does not end although all faults have");
+    }
+    must_end(world, workload_has_ended, "an operation does not end although all faults have");
+    bool repaired = plan_is_repaired(&world->plan);
+    if (repaired) {
+        must_end(world, check_repaired, "a dead client is not repaired");
     }
     world_phase(world, PHASE_VERIFY);
     workload_verify(world);
-    if (harsh) {
-        world_run(world, world->fabric.now_ns + DRAIN_HARSH_NS, workload_has_ended);
+    must_end(world, workload_has_ended, "a GET does not end");
+    if (harsh && !repaired) {
         return;
     }
-    must_end(world, workload_has_ended, "a GET does not end");
     world_phase(world, PHASE_QUIET);
     must_end(world, is_quiet, "background work does not end");
 }
@@ -99,16 +108,12 @@ static void run_to_close(struct world *world) {
     world_close(world);
 }
 
-static void run_seed(uint64_t seed, bool trace, struct outcome *outcome) {
+static void run_plan(const struct plan *plan, bool trace, struct outcome *outcome) {
     static struct world world;
-    struct plan plan;
-    plan_draw(&plan, seed);
-    if (trace) {
-        plan_print(&plan);
-    }
-    world_open(&world, &plan, trace);
+    world_open(&world, plan, trace);
     world_run(&world, UINT64_MAX, workload_is_enough);
     run_liveness(&world);
+    fault_check_attach(&world);
     check_pool(&world);
     memset(outcome, 0, sizeof *outcome);
     outcome->operations = world.acknowledged;
@@ -118,9 +123,12 @@ static void run_seed(uint64_t seed, bool trace, struct outcome *outcome) {
     outcome->virtual_ns = world.fabric.now_ns;
     outcome->hash = world.fabric.hash;
     world.rare[RARE_CHAIN_BROKEN] += world.fabric.broken_chains;
+    world.rare[RARE_CHAIN_LATE] += world.fabric.late_chains;
     world.rare[RARE_READ_TORN] += world.fabric.torn_reads;
-    if (!plan_is_harsh(&plan)) {
+    if (!plan_is_harsh(plan)) {
         run_to_close(&world);
+    } else {
+        world_count_rare(&world);
     }
     memcpy(outcome->rare, world.rare, sizeof outcome->rare);
 }
@@ -134,6 +142,13 @@ struct sum {
     uint64_t next;    /* first seed not begun */
     bool stop;
 };
+
+static void say_too_hard(const struct plan *plan, const struct outcome *outcome) {
+    if (outcome->too_hard != 0) {
+        printf("seed %" PRIu64 ": %u histories too hard\n", plan->seed, outcome->too_hard);
+        fflush(stdout);
+    }
+}
 
 static void sum_add(struct sum *sum, const struct outcome *outcome) {
     sum->seeds++;
@@ -154,15 +169,17 @@ static void run_in_sum(uint64_t seed, struct sum *sum) {
     plan_draw(&plan, seed);
     sum->current = seed;
     if (!plan_is_harsh(&plan)) {
-        run_seed(seed, false, &outcome);
+        run_plan(&plan, false, &outcome);
         sum_add(sum, &outcome);
+        say_too_hard(&plan, &outcome);
         return;
     }
     pid_t child = fork();
     if (child == 0) {
         alarm(SEED_SECONDS_MAX);
-        run_seed(seed, false, &outcome);
+        run_plan(&plan, false, &outcome);
         sum_add(sum, &outcome);
+        say_too_hard(&plan, &outcome);
         fflush(stdout);
         _Exit(0);
     }
@@ -257,37 +274,127 @@ static int run_many(uint64_t from, uint64_t seeds, uint32_t jobs, bool keep_goin
     return good ? 0 : 1;
 }
 
-static int run_one(uint64_t seed, bool trace) {
+static int run_one(const struct plan *plan, bool trace) {
     struct outcome outcome;
-    struct plan plan;
-    plan_draw(&plan, seed);
-    plan_print(&plan);
+    plan_print(plan);
     fflush(stdout);
-    run_seed(seed, trace, &outcome);
+    run_plan(plan, trace, &outcome);
     printf("seed %" PRIu64 ": %" PRIu64 " operations, %" PRIu64 " events, %.3f virtual seconds, hash %016" PRIx64
            "%s\n",
-           seed, outcome.operations, outcome.events, (double)outcome.virtual_ns / (double)S, outcome.hash,
+           plan->seed, outcome.operations, outcome.events, (double)outcome.virtual_ns / (double)S, outcome.hash,
            outcome.is_void ? ", void" : "");
-    if (outcome.too_hard != 0) {
-        printf("seed %" PRIu64 ": %u histories too hard\n", seed, outcome.too_hard);
+    say_too_hard(plan, &outcome);
+    return 0;
+}
+
+/* The fault that a plan finds, in a process of its own: the letters of its message, without figures. Empty: none, or it
+ * takes too long. */
+static void fault_of(const struct plan *plan, char *fault, size_t bytes) {
+    FILE *messages = tmpfile();
+    fault[0] = 0;
+    fflush(stdout);
+    pid_t child = messages == NULL ? -1 : fork();
+    if (child == 0) {
+        struct outcome outcome;
+        alarm(SHRINK_SECONDS_MAX);
+        dup2(fileno(messages), STDOUT_FILENO);
+        dup2(fileno(messages), STDERR_FILENO);
+        run_plan(plan, false, &outcome);
+        _Exit(0);
+    }
+    int status = 0;
+    bool late =
+        child < 0 || waitpid(child, &status, 0) != child || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+    char line[1024];
+    if (messages != NULL) {
+        rewind(messages);
+    }
+    while (status != 0 && !late && fgets(line, sizeof line, messages) != NULL) {
+        if (strncmp(line, "FAIL", 4) != 0 && strstr(line, "broken invariant") == NULL) {
+            continue;
+        }
+        size_t length = 0;
+        for (const char *c = line; *c != 0 && length + 1 < bytes; c++) {
+            if (*c == ' ' || (*c >= 'g' && *c <= 'z')) {
+                fault[length++] = *c;
+            }
+        }
+        fault[length] = 0;
+    }
+    if (messages != NULL) {
+        fclose(messages);
+    }
+}
+
+/* Writes the simplest plan near this one that still finds the same fault. */
+static int shrink(struct plan *plan, const char *path) {
+    struct plan simpler;
+    char fault[512];
+    char same[512];
+    fault_of(plan, fault, sizeof fault);
+    if (fault[0] == 0) {
+        fprintf(stderr, "this run finds no fault\n");
+        return 1;
+    }
+    uint32_t tries = 0;
+    for (bool better = true; better && tries < SHRINK_TRIES_MAX;) {
+        better = false;
+        for (uint32_t step = 0; tries < SHRINK_TRIES_MAX && plan_simpler(plan, &step, &simpler); tries++) {
+            fault_of(&simpler, same, sizeof same);
+            if (strcmp(fault, same) == 0) {
+                *plan = simpler;
+                better = true;
+            }
+        }
+    }
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        fprintf(stderr, "%s cannot be written\n", path);
+        return 1;
+    }
+    plan_save(plan, file);
+    fclose(file);
+    plan_print(plan);
+    return 0;
+}
+
+/* The plan with its own stream of random numbers, and with others: a change of the engine shifts them. */
+static int run_streams(struct plan *plan, uint32_t streams) {
+    for (uint32_t i = 0; i < streams; i++) {
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(SEED_SECONDS_MAX);
+            int result = run_one(plan, false);
+            fflush(stdout);
+            _Exit(result);
+        }
+        int status;
+        if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+            return 1;
+        }
+        plan->prng.state += STREAM_STEP;
     }
     return 0;
 }
 
 static int usage(void) {
-    fprintf(stderr,
-            "usage: sim SEED [--trace] | sim --seeds N [--from S] [--jobs J] [--keep-going] | sim --self-test\n");
+    fprintf(stderr, "usage: sim SEED|--plan FILE [--trace | --save FILE | --shrink FILE | --streams N]\n"
+                    "       sim --seeds N [--from S] [--jobs J] [--keep-going] | sim --self-test\n");
     return 2;
 }
 
 int main(int argc, char **argv) {
     uint64_t from = 1;
     uint64_t seeds = 0;
-    uint64_t seed = 0;
     uint32_t jobs = 2;
     bool keep_going = false;
     bool trace = false;
     bool one = false;
+    const char *save = NULL;
+    uint32_t streams = 1;
+    const char *smallest = NULL;
+    struct plan plan;
     mallopt(M_MMAP_THRESHOLD, 64 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     for (int i = 1; i < argc; i++) {
@@ -305,14 +412,35 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[i], "--self-test") == 0) {
             return self_test();
         } else if (argv[i][0] >= '0' && argv[i][0] <= '9') {
-            seed = strtoull(argv[i], NULL, 10);
+            plan_draw(&plan, strtoull(argv[i], NULL, 10));
             one = true;
+        } else if (strcmp(argv[i], "--plan") == 0 && more) {
+            if (!plan_load(&plan, argv[++i])) {
+                return 2;
+            }
+            one = true;
+        } else if (strcmp(argv[i], "--streams") == 0 && more) {
+            streams = (uint32_t)strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--save") == 0 && more) {
+            save = argv[++i];
+        } else if (strcmp(argv[i], "--shrink") == 0 && more) {
+            smallest = argv[++i];
         } else {
             return usage();
         }
     }
+    if (one && smallest != NULL) {
+        return shrink(&plan, smallest);
+    }
+    if (one && save != NULL) {
+        FILE *file = fopen(save, "w");
+        if (file != NULL) {
+            plan_save(&plan, file);
+        }
+        return file == NULL || fclose(file) != 0 ? 1 : 0;
+    }
     if (one) {
-        return run_one(seed, trace);
+        return streams > 1 ? run_streams(&plan, streams) : run_one(&plan, trace);
     }
     return seeds == 0 || jobs == 0 || jobs > JOBS_MAX ? usage() : run_many(from, seeds, jobs, keep_going);
 }

@@ -68,6 +68,20 @@ static void draw_long_sleep(struct plan *plan) {
     plan->weight[WORK_APPEND] = 30;
 }
 
+/* A client does nothing until tags come round, and then has copies of words that look like those that stand there. */
+static void draw_long_think(struct plan *plan) {
+    draw_long_sleep(plan);
+    plan->long_sleeps = false;
+    plan->long_thinks = true;
+    plan->pause_permyriad = 0;
+    plan->keys = plan->hot_keys = 1;
+    plan->gateways = plan->clients = 2;
+    plan->cache_bytes = 16 * KIB;
+    plan->value_bytes = 120; /* objects of 256 bytes, small enough for copies */
+    plan->weight[WORK_GET] = 0;
+    plan->operations = OPERATIONS_WANTED * 2;
+}
+
 /* A few keys come and go in few buckets, so that each insert finds another slot; all is torn. */
 static void draw_inserts(struct plan *plan) {
     struct prng *prng = &plan->prng;
@@ -93,10 +107,12 @@ static void draw_inserts(struct plan *plan) {
     plan->operations = OPERATIONS_WANTED * 5;
 }
 
-/* More data than the pool holds: deletes must find memory all the same. */
+/* More data than the pool holds: deletes must find memory all the same, also those of clients that have just come. */
 static void draw_full(struct plan *plan) {
     struct prng *prng = &plan->prng;
+    plan->replicas = plan->replicas == 1 ? 2 : plan->replicas; /* else deletes need none */
     plan->nodes = plan->replicas;
+    plan->churn = prng_chance(prng, 70);
     plan->region_bytes = 512 * KIB;
     plan->block_bytes = 16 * KIB;
     plan->keys_kind = KEYS_ANY;
@@ -144,6 +160,42 @@ static void draw_faults(struct plan *plan) {
     plan->skew_ms = prng_chance(prng, 50) ? 0 : (int64_t)between(prng, 1, 50);
     plan->jump_permyriad = maybe(prng, 20, 5);
     plan->refuse_permyriad = maybe(prng, 5, 200);
+    plan->net.refuse_permille = maybe(prng, 20, 200);
+}
+
+/* Chains break often: many keys, because those of unknown outcome are left alone. */
+static void draw_flaky(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    plan->keys_kind = KEYS_ANY;
+    plan->keys = PLAN_KEYS_MAX;
+    plan->hot_percent = 5;
+    plan->net.break_permyriad = (uint32_t)between(prng, 10, 60);
+    plan->net.late_permille = maybe(prng, 60, 400);
+    plan->net.late_ns = plan->net.latency_ns * between(prng, 1, 500);
+    plan->churn = false;
+}
+
+/* Links that break, nodes that go. What the run is to acknowledge comes before a node goes for good. */
+static void draw_nodes(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    uint64_t unit = plan->net.latency_ns;
+    plan->net.timeout_ns = unit * between(prng, 1, 200);
+    plan->net.late_permille = maybe(prng, 50, 500);
+    plan->net.late_ns = unit * between(prng, 1, 100);
+    plan->partitions = maybe(prng, 60, (uint32_t)between(prng, 1, 4));
+    plan->partition_odds = 10000;
+    plan->partition_ns = unit * between(prng, 10, 2000);
+    if (plan->partitions == 0 || prng_chance(prng, 30)) {
+        plan->loss = (enum loss)between(prng, LOSS_FOR_GOOD, LOSS_KIND_COUNT - 1);
+        plan->loss_node = (uint32_t)prng_below(prng, plan->nodes);
+        plan->loss_ns = unit * between(prng, 10, 5000);
+        plan->loss_after = (uint32_t)between(prng, 100, 900);
+    }
+    if (plan_loses_memory(plan)) {
+        plan->nodes = plan->nodes == 1 ? 2 : plan->nodes; /* a pool of one empty node is a new pool */
+        plan->loss_after = (uint32_t)between(prng, OPERATIONS_WANTED - 150, OPERATIONS_WANTED);
+        plan->operations += 400;
+    }
 }
 
 static void draw_keys(struct plan *plan) {
@@ -203,28 +255,43 @@ static void draw_work(struct plan *plan) {
 void plan_draw(struct plan *plan, uint64_t seed) {
     struct prng mixed = {.state = seed}; /* near seeds must not give shifted streams */
     *plan = (struct plan){.seed = seed, .prng = {.state = prng_next(&mixed) * 3}};
+    bool full = false;
     draw_geometry(plan);
     draw_network(plan);
     draw_faults(plan);
     draw_keys(plan);
     draw_work(plan);
     if (prng_chance(&plan->prng, 10)) {
-        draw_long_sleep(plan);
+        if (prng_chance(&plan->prng, 50)) {
+            draw_long_sleep(plan);
+        } else {
+            draw_long_think(plan);
+        }
         return;
     }
     if (prng_chance(&plan->prng, 40)) {
         draw_inserts(plan);
-    } else if (prng_chance(&plan->prng, 10)) {
+    } else if (prng_chance(&plan->prng, 15)) {
         draw_full(plan);
+        full = true; /* open/repair_in_a_full_pool.plan */
     }
     while (plan->clients * plan->coroutines > AT_ONCE_MAX) {
         plan->coroutines--;
     }
-    if (prng_chance(&plan->prng, 10)) { /* no repair yet: what is held by a dead round stays held */
-        plan->kills = maybe(&plan->prng, 60, (uint32_t)between(&plan->prng, 1, plan->clients - 1));
+    if (prng_chance(&plan->prng, 12)) {
+        draw_nodes(plan);
+    } else if (!full && prng_chance(&plan->prng, 8)) { /* and nothing else: repair must make up for it */
+        plan->kills = (uint32_t)between(&plan->prng, 1, plan->clients - 1);
+        plan->kill_odds = 4000;
+    } else if (prng_chance(&plan->prng, 10)) { /* a client that lives on does not end its round of unknown outcome */
+        plan->kills = maybe(&plan->prng, full ? 0 : 60, (uint32_t)between(&plan->prng, 1, plan->clients - 1));
         plan->kill_odds = 8000;
         plan->net.break_permyriad = plan->kills != 0 && prng_chance(&plan->prng, 50) ? 0 : 5;
+        plan->net.late_permille = maybe(&plan->prng, 60, 600);
+        plan->net.late_ns = plan->net.latency_ns * between(&plan->prng, 1, 100);
         plan->churn = false;
+    } else if (prng_chance(&plan->prng, 8)) {
+        draw_flaky(plan);
     }
 }
 
@@ -238,9 +305,14 @@ void plan_print(const struct plan *plan) {
            plan->net.latency_ns, plan->net.latency_spread_ns, plan->net.gap_ns, plan->net.tail_permille,
            plan->net.tear_permille, plan->net.late_read_permille, plan->think_ns, plan->pause_permyriad,
            plan->pause_ns);
-    printf("  kills %u, breaks %u, churn %d, skew %" PRId64 " ms, jumps %u, allocations refused %u, long sleeps %d\n",
+    printf("  kills %u, breaks %u, churn %d, skew %" PRId64
+           " ms, jumps %u, allocations refused %u, long sleeps %d, thinks %d\n",
            plan->kills, plan->net.break_permyriad, plan->churn, plan->skew_ms, plan->jump_permyriad,
-           plan->refuse_permyriad, plan->long_sleeps);
+           plan->refuse_permyriad, plan->long_sleeps, plan->long_thinks);
+    printf("  partitions %u of %" PRIu64 " ns, loss %d of node %u behind %u operations for %" PRIu64
+           " ns, late %u by %" PRIu64 " ns, attach refused %u, timeout %" PRIu64 " ns\n",
+           plan->partitions, plan->partition_ns, plan->loss, plan->loss_node, plan->loss_after, plan->loss_ns,
+           plan->net.late_permille, plan->net.late_ns, plan->net.refuse_permille, plan->net.timeout_ns);
     printf("  keys %u (kind %d), hot %u by %u%%, values %u+%u bytes, weights", plan->keys, plan->keys_kind,
            plan->hot_keys, plan->hot_percent, plan->value_bytes, plan->value_spread_bytes);
     for (uint32_t w = 0; w < WORK_COUNT; w++) {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "sim_fabric.h"
 
@@ -24,6 +25,15 @@ enum work {
     WORK_GETSET,
     WORK_GETDEL,
     WORK_COUNT
+};
+
+enum loss {
+    LOSS_NONE,
+    LOSS_FOR_GOOD,
+    LOSS_KEPT,  /* it comes back with its memory */
+    LOSS_EMPTY, /* ... with empty memory */
+    LOSS_OTHER, /* ... as a node of another pool, which holds old data of this one */
+    LOSS_KIND_COUNT
 };
 
 enum keys_kind {
@@ -46,8 +56,16 @@ struct plan {
     uint32_t pause_permyriad;  /* of a client's turns */
     uint64_t pause_ns;         /* at most */
     bool long_sleeps;          /* pauses are as long as it takes for tags to come round, give or take pause_ns */
+    bool long_thinks;          /* the first client thinks for as long as it takes for tags to come round */
     uint32_t kills;            /* clients to be killed */
     uint32_t kill_odds;        /* one event in so many */
+    uint32_t partitions;       /* links between clients and nodes that break for a while */
+    uint32_t partition_odds;   /* one event in so many */
+    uint64_t partition_ns;     /* at most */
+    enum loss loss;            /* of a memory node, */
+    uint32_t loss_node;        /* this one, */
+    uint32_t loss_after;       /* behind so many acknowledged operations, */
+    uint64_t loss_ns;          /* for so long */
     bool churn;                /* clients leave and come back */
     int64_t skew_ms;           /* clocks of gateways differ by so much at the most */
     uint32_t jump_permyriad;   /* of wall clock readings: it jumps */
@@ -63,8 +81,26 @@ struct plan {
 };
 
 void plan_draw(struct plan *plan, uint64_t seed);
-/* Clients die or chains break: outcomes may be unknown, keys may be held for ever. */
-static inline bool plan_is_harsh(const struct plan *plan) { return plan->kills != 0 || plan->net.break_permyriad != 0; }
+
+/* A plan as text, one field a line: it keeps its meaning when seeds do not. Loading says on stderr what is wrong. */
+void plan_save(const struct plan *plan, FILE *file);
+bool plan_load(struct plan *plan, const char *path);
+/* Can a run be made of it? */
+bool plan_is_sound(const struct plan *plan);
+/* The next simpler plan behind *step (0 at first), which goes on; false when there are no more. */
+bool plan_simpler(const struct plan *plan, uint32_t *step, struct plan *simpler);
+/* Clients die, chains break, nodes go: outcomes may be unknown, keys may be held for ever. */
+static inline bool plan_is_harsh(const struct plan *plan) {
+    return plan->kills != 0 || plan->net.break_permyriad != 0 || plan->partitions != 0 || plan->loss != LOSS_NONE;
+}
+/* All that goes wrong is clients that die, and their repair makes up for it. */
+static inline bool plan_is_repaired(const struct plan *plan) {
+    return plan->kills != 0 && plan->net.break_permyriad == 0 && plan->partitions == 0 && plan->loss == LOSS_NONE;
+}
+/* A node's memory is gone for good. */
+static inline bool plan_loses_memory(const struct plan *plan) {
+    return plan->loss != LOSS_NONE && plan->loss != LOSS_KEPT;
+}
 void plan_print(const struct plan *plan);
 uint64_t plan_stream(struct plan *plan);
 

@@ -79,30 +79,38 @@ static void judge_samples(void) {
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         struct sample sample = samples[i];
         uint32_t stuck;
-        report_case(history_linearizable(sample.ops, sample.count, LIMIT, &stuck) == sample.verdict, "search: %s",
+        report_case(history_search(sample.ops, sample.count, LIMIT, &stuck) == sample.verdict, "search: %s",
                     sample.name);
+        report_case(history_sweep(sample.ops, sample.count, LIMIT, &stuck) == sample.verdict, "sweep: %s", sample.name);
         if (history_zones_apply(sample.ops, sample.count)) {
             report_case(history_zones(sample.ops, sample.count) == sample.verdict, "zones: %s", sample.name);
         }
     }
 }
 
-/* A history of SETs with distinct values and GETs, some of it nonsense. */
-static uint32_t draw_history(struct prng *prng, struct history_op *ops) {
+/* Draws begins and ends for `count` operations, GETs for now. */
+static void draw_times(struct prng *prng, struct history_op *ops, uint32_t count) {
     uint64_t places[RANDOM_OPS_MAX * 2];
-    uint32_t count = 1 + (uint32_t)prng_below(prng, RANDOM_OPS_MAX);
     for (uint32_t i = 0; i < count * 2; i++) {
         uint32_t j = (uint32_t)prng_below(prng, i + 1);
         places[i] = places[j];
         places[j] = i;
     }
-    uint32_t writes = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t a = places[i * 2];
         uint64_t b = places[i * 2 + 1];
-        bool write = prng_chance(prng, 40);
-        ops[i] = op(write ? HISTORY_SET : HISTORY_GET, a < b ? a : b, a < b ? b : a, 0, 0);
-        if (write) {
+        ops[i] = op(HISTORY_GET, a < b ? a : b, a < b ? b : a, 0, 0);
+    }
+}
+
+/* A history of SETs with distinct values and GETs, some of it nonsense. */
+static uint32_t draw_history(struct prng *prng, struct history_op *ops) {
+    uint32_t count = 1 + (uint32_t)prng_below(prng, RANDOM_OPS_MAX);
+    uint32_t writes = 0;
+    draw_times(prng, ops, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (prng_chance(prng, 40)) {
+            ops[i].kind = HISTORY_SET;
             ops[i].argument = ++writes;
             if (prng_chance(prng, 20)) {
                 ops[i].unknown = true;
@@ -118,6 +126,77 @@ static uint32_t draw_history(struct prng *prng, struct history_op *ops) {
     return count;
 }
 
+/* A history of operations of all kinds, some of it nonsense; now and then with expiry. */
+static uint32_t draw_mixed(struct prng *prng, struct history_op *ops) {
+    uint32_t count = 1 + (uint32_t)prng_below(prng, RANDOM_OPS_MAX);
+    bool expiring = prng_chance(prng, 20);
+    draw_times(prng, ops, count);
+    for (uint32_t i = 0; i < count; i++) {
+        ops[i].kind = (uint8_t)prng_below(prng, HISTORY_GETDEL + 1);
+        ops[i].argument = (1 + prng_below(prng, 3)) * 10;
+        ops[i].result = prng_chance(prng, 50) ? prng_below(prng, 2) : (1 + prng_below(prng, 3)) * 10;
+        ops[i].result_count = prng_below(prng, 2);
+        if (ops[i].kind != HISTORY_GET && prng_chance(prng, 20)) {
+            ops[i].unknown = true;
+            ops[i].ended = HISTORY_OPEN;
+        }
+        if (expiring) {
+            ops[i].wall_low_ms = 100 + (int64_t)prng_below(prng, 10);
+            ops[i].wall_high_ms = ops[i].wall_low_ms + (int64_t)prng_below(prng, 10);
+            ops[i].expire_ms = ops[i].kind == HISTORY_SET ? 100 + (int64_t)prng_below(prng, 20) : 0;
+        }
+    }
+    return count;
+}
+
+/* The definition, without any shortcut: some operation that no end of another one precedes comes next. */
+static bool any_order(const struct history_op *ops, uint32_t count, uint32_t done, const struct history_state *state) {
+    uint64_t first_end = HISTORY_OPEN;
+    for (uint32_t i = 0; i < count; i++) {
+        if ((done >> i & 1) == 0 && !ops[i].unknown && ops[i].ended < first_end) {
+            first_end = ops[i].ended;
+        }
+    }
+    if (first_end == HISTORY_OPEN) {
+        return true;
+    }
+    for (uint32_t i = 0; i < count * 2; i++) {
+        struct history_state after = *state;
+        const struct history_op *op = &ops[i / 2];
+        if ((done >> (i / 2) & 1) == 0 && op->began < first_end && history_step(op, i % 2 != 0, &after) &&
+            any_order(ops, count, done | 1u << i / 2, &after)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void compare_search_and_sweep(void) {
+    struct prng prng = {.state = 2};
+    uint32_t verdicts[3] = {0};
+    uint32_t differences = 0;
+    for (uint32_t round = 0; round < RANDOM_ROUNDS * 3; round++) {
+        struct history_op ops[RANDOM_OPS_MAX];
+        uint32_t stuck;
+        uint32_t count = prng_chance(&prng, 30) ? draw_history(&prng, ops) : draw_mixed(&prng, ops);
+        enum history_verdict search = history_search(ops, count, LIMIT, &stuck);
+        enum history_verdict sweep = history_sweep(ops, count, LIMIT, &stuck);
+        enum history_verdict both = history_linearizable(ops, count, LIMIT, &stuck);
+        struct history_state absent = {0};
+        enum history_verdict truth = any_order(ops, count, 0, &absent) ? HISTORY_RIGHT : HISTORY_WRONG;
+        verdicts[truth]++;
+        if ((search != truth || sweep != truth || both != truth) && differences++ == 0) {
+            printf("search says %d, sweep %d, both %d, and %d is right:\n", search, sweep, both, truth);
+            for (uint32_t i = 0; i < count; i++) {
+                history_print(&ops[i]);
+            }
+        }
+    }
+    report_case(differences == 0,
+                "search and sweep agree with the definition on %u random histories (%u right, %u wrong)",
+                RANDOM_ROUNDS * 3, verdicts[HISTORY_RIGHT], verdicts[HISTORY_WRONG]);
+}
+
 static void compare_checkers(void) {
     struct prng prng = {.state = 1};
     uint32_t verdicts[3] = {0};
@@ -126,7 +205,7 @@ static void compare_checkers(void) {
         struct history_op ops[RANDOM_OPS_MAX];
         uint32_t stuck;
         uint32_t count = draw_history(&prng, ops);
-        enum history_verdict search = history_linearizable(ops, count, LIMIT, &stuck);
+        enum history_verdict search = history_search(ops, count, LIMIT, &stuck);
         enum history_verdict zones = history_zones(ops, count);
         verdicts[search]++;
         if (search != zones && differences++ == 0) {
@@ -161,5 +240,6 @@ int self_test(void) {
     judge_samples();
     judge_expiry();
     compare_checkers();
+    compare_search_and_sweep();
     return report_finish();
 }

@@ -1,238 +1,19 @@
-/* sim_fabric.c: see sim_fabric.h. */
+/* sim_fabric.c: see sim_fabric.h. Posting, endpoints, opening; what happens afterwards is sim_flight.c's. */
 #include "sim_fabric.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "assert.h"
+#include "sim_flight.h"
 
 #define PIECES_MAX 4
-#define WORD_BYTES 8u
 #define HEADER_WORDS 10u /* many operations come apart near their beginning */
-#define HEAP_FIRST 1024u
-
-enum event_kind { EVENT_PIECE, EVENT_ENDED };
-
-/* A batch on its way. */
-struct flight {
-    struct flight *next, *previous; /* those under way */
-    struct sim_endpoint *endpoint;
-    struct dm_batch *batch;
-    uint32_t events;                /* in the heap */
-    uint64_t cut_ns[SIM_NODES_MAX]; /* pieces behind this time are lost */
-    uint64_t end_ns[DM_BATCH_OPS];  /* last piece of each operation */
-    uint64_t ended_ns;
-    bool abandoned; /* its client is dead */
-};
-
-struct sim_event {
-    uint64_t time_ns;
-    uint32_t tie;
-    uint16_t op;
-    uint16_t kind;
-    uint32_t offset, length; /* of the piece in the operation */
-    struct flight *flight;
-};
 
 struct memory_piece {
     struct memory_piece *next;
     uint8_t padding[56];
 };
-
-struct sim_endpoint {
-    struct dm_endpoint head;
-    int client;
-    struct flight *done; /* ended, not yet polled; in order */
-    struct flight **done_end;
-    struct memory_piece *pieces;
-};
-
-void sim_fabric_note(struct sim_fabric *fabric, uint64_t what) {
-    uint64_t hash = (fabric->hash ^ what) * UINT64_C(0x9e3779b97f4a7c15);
-    fabric->hash = hash ^ hash >> 29;
-}
-
-/* ---- Events ----------------------------------------------------------------------------------------------------- */
-
-static bool event_before(const struct sim_event *a, const struct sim_event *b) {
-    return a->time_ns < b->time_ns || (a->time_ns == b->time_ns && a->tie < b->tie);
-}
-
-static void event_push(struct sim_fabric *fabric, struct sim_event event) {
-    if (fabric->heap_count == fabric->heap_capacity) {
-        fabric->heap_capacity = fabric->heap_capacity == 0 ? HEAP_FIRST : fabric->heap_capacity * 2;
-        fabric->heap = realloc(fabric->heap, fabric->heap_capacity * sizeof *fabric->heap);
-        dm_assert(fabric->heap != NULL);
-    }
-    event.tie = (uint32_t)prng_next(&fabric->prng);
-    event.flight->events++;
-    uint32_t hole = fabric->heap_count++;
-    while (hole > 0 && event_before(&event, &fabric->heap[(hole - 1) / 2])) {
-        fabric->heap[hole] = fabric->heap[(hole - 1) / 2];
-        hole = (hole - 1) / 2;
-    }
-    fabric->heap[hole] = event;
-}
-
-static struct sim_event event_pop(struct sim_fabric *fabric) {
-    struct sim_event first = fabric->heap[0];
-    struct sim_event last = fabric->heap[--fabric->heap_count];
-    uint32_t hole = 0;
-    for (;;) {
-        uint32_t child = hole * 2 + 1;
-        if (child >= fabric->heap_count) {
-            break;
-        }
-        if (child + 1 < fabric->heap_count && event_before(&fabric->heap[child + 1], &fabric->heap[child])) {
-            child++;
-        }
-        if (!event_before(&fabric->heap[child], &last)) {
-            break;
-        }
-        fabric->heap[hole] = fabric->heap[child];
-        hole = child;
-    }
-    fabric->heap[hole] = last;
-    return first;
-}
-
-uint64_t sim_fabric_next_ns(const struct sim_fabric *fabric) {
-    return fabric->heap_count == 0 ? UINT64_MAX : fabric->heap[0].time_ns;
-}
-
-static struct flight *flight_take(struct sim_fabric *fabric) {
-    struct flight *flight = fabric->free_flights;
-    if (flight == NULL) {
-        flight = malloc(sizeof *flight);
-        dm_assert(flight != NULL);
-    } else {
-        fabric->free_flights = flight->next;
-    }
-    flight->events = 0;
-    flight->abandoned = false;
-    flight->ended_ns = 0;
-    flight->previous = NULL;
-    flight->next = fabric->flights;
-    if (flight->next != NULL) {
-        flight->next->previous = flight;
-    }
-    fabric->flights = flight;
-    return flight;
-}
-
-static void flight_unlink(struct sim_fabric *fabric, struct flight *flight) {
-    if (flight->previous == NULL) {
-        fabric->flights = flight->next;
-    } else {
-        flight->previous->next = flight->next;
-    }
-    if (flight->next != NULL) {
-        flight->next->previous = flight->previous;
-    }
-}
-
-static void flight_give(struct sim_fabric *fabric, struct flight *flight) {
-    flight->next = fabric->free_flights;
-    fabric->free_flights = flight;
-}
-
-/* ---- What happens at a node ------------------------------------------------------------------------------------- */
-
-static const char *const kind_names[] = {"READ", "WRITE", "CAS", "FAA"};
-
-static void trace_piece(const struct sim_fabric *fabric, const struct sim_event *event, uint64_t word) {
-    const struct dm_op *op = &event->flight->batch->ops[event->op];
-    printf("%10" PRIu64 " client %d node %u %-5s %06" PRIx64 "+%u", fabric->now_ns / 1000,
-           event->flight->endpoint->client, op->node, kind_names[op->kind], op->remote + event->offset, event->length);
-    if (op->kind == DM_OP_CAS) {
-        printf(" %016" PRIx64 " -> %016" PRIx64 " found %016" PRIx64 "%s", op->compare, op->operand, op->result,
-               op->result == op->compare ? "" : " (no)");
-    } else {
-        printf(" %016" PRIx64, word);
-    }
-    putchar('\n');
-}
-
-static void piece_apply(struct sim_fabric *fabric, const struct sim_event *event) {
-    struct dm_op *op = &event->flight->batch->ops[event->op];
-    uint8_t *at = fabric->memory[op->node] + op->remote + event->offset;
-    uint64_t word = 0;
-    switch (op->kind) {
-    case DM_OP_READ:
-        if (!event->flight->abandoned) {
-            memcpy((uint8_t *)op->local + event->offset, at, event->length);
-        }
-        if (event->length < op->length && event->time_ns == event->flight->end_ns[event->op]) {
-            fabric->torn_reads += memcmp(op->local, at - event->offset, op->length) != 0;
-        }
-        memcpy(&word, at, event->length < sizeof word ? event->length : sizeof word);
-        break;
-    case DM_OP_WRITE:
-        memcpy(at, (const uint8_t *)op->local + event->offset, event->length);
-        memcpy(&word, at, event->length < sizeof word ? event->length : sizeof word);
-        break;
-    case DM_OP_CAS:
-        memcpy(&op->result, at, sizeof op->result);
-        if (op->result == op->compare) {
-            memcpy(at, &op->operand, sizeof op->operand);
-            fabric->host.swapped(fabric->host.context, op);
-        }
-        word = op->result;
-        break;
-    default:
-        memcpy(&op->result, at, sizeof op->result);
-        word = op->result + op->operand;
-        memcpy(at, &word, sizeof word);
-        break;
-    }
-    sim_fabric_note(fabric, word ^ (uint64_t)op->kind << 61 ^ op->remote << 8 ^ op->node);
-    if (fabric->trace) {
-        trace_piece(fabric, event, word);
-    }
-}
-
-/* Sets the statuses of a batch whose time has come. */
-static void flight_judge(struct sim_fabric *fabric, struct flight *flight) {
-    struct dm_batch *batch = flight->batch;
-    bool broken[SIM_NODES_MAX] = {false};
-    for (uint32_t i = 0; i < batch->count; i++) {
-        struct dm_op *op = &batch->ops[i];
-        bool lost = flight->end_ns[i] > flight->cut_ns[op->node];
-        /* An operation may be reported as failed although it was done. */
-        bool doubted = flight->cut_ns[op->node] != UINT64_MAX && prng_chance(&fabric->prng, 30);
-        op->status = broken[op->node] ? DM_OP_FLUSHED : lost || doubted ? DM_OP_FAILED : DM_OP_DONE;
-        broken[op->node] |= lost || doubted;
-        batch->failed += op->status != DM_OP_DONE;
-    }
-}
-
-static void flight_end(struct sim_fabric *fabric, struct flight *flight) {
-    flight_judge(fabric, flight);
-    flight_unlink(fabric, flight);
-    flight->next = NULL;
-    *flight->endpoint->done_end = flight;
-    flight->endpoint->done_end = &flight->next;
-    fabric->host.completed(fabric->host.context, flight->endpoint->client);
-}
-
-void sim_fabric_advance(struct sim_fabric *fabric) {
-    struct sim_event event = event_pop(fabric);
-    struct flight *flight = event.flight;
-    dm_assert(event.time_ns >= fabric->now_ns);
-    fabric->now_ns = event.time_ns;
-    fabric->events++;
-    flight->events--;
-    sim_fabric_note(fabric, event.time_ns);
-    if (event.kind == EVENT_PIECE) {
-        if (event.time_ns <= flight->cut_ns[flight->batch->ops[event.op].node]) {
-            piece_apply(fabric, &event);
-        }
-    } else if (!flight->abandoned) {
-        flight_end(fabric, flight);
-    }
-}
 
 /* ---- Posting ---------------------------------------------------------------------------------------------------- */
 
@@ -248,7 +29,8 @@ static uint64_t draw_latency(struct sim_fabric *fabric, uint32_t node) {
 /* When the operations of a chain so far have taken effect, by kind. */
 struct chain {
     bool begun;
-    uint64_t arrival_ns, write_ns, atomic_ns, read_ns;
+    bool breaks, late; /* late: its client is told of the error before the rest of it arrives */
+    uint64_t arrival_ns, write_ns, atomic_ns, read_ns, end_ns;
 };
 
 static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
@@ -291,21 +73,53 @@ static uint64_t op_schedule(struct sim_fabric *fabric, struct flight *flight, ui
     for (uint32_t k = 0; k < pieces; k++) {
         uint32_t p = backwards ? pieces - 1 - k : k;
         time_ns += k == 0 ? 0 : 1 + prng_below(&fabric->prng, fabric->net.gap_ns + 1);
-        event_push(fabric, (struct sim_event){.time_ns = time_ns,
-                                              .op = (uint16_t)index,
-                                              .kind = EVENT_PIECE,
-                                              .offset = cuts[p],
-                                              .length = cuts[p + 1] - cuts[p],
-                                              .flight = flight});
+        flight_push(fabric, (struct sim_event){.time_ns = time_ns,
+                                               .op = (uint16_t)index,
+                                               .kind = EVENT_PIECE,
+                                               .offset = cuts[p],
+                                               .length = cuts[p + 1] - cuts[p],
+                                               .flight = flight});
     }
     return time_ns;
+}
+
+static void chain_begin(struct sim_fabric *fabric, struct chain *chain, const struct sim_endpoint *endpoint,
+                        uint32_t node) {
+    const struct sim_net *net = &fabric->net;
+    chain->begun = true;
+    flights_cut_late(fabric, endpoint->client, node);
+    chain->arrival_ns = fabric->now_ns + draw_latency(fabric, node);
+    if (prng_below(&fabric->prng, 10000) < net->break_permyriad) {
+        chain->breaks = true;
+        chain->late = prng_below(&fabric->prng, 1000) < net->late_permille;
+        chain->arrival_ns += chain->late ? prng_below(&fabric->prng, net->late_ns + 1) : 0;
+    }
+}
+
+/* What becomes of a chain whose operations are all posted; returns when its client knows. */
+static uint64_t chain_end(struct sim_fabric *fabric, struct flight *flight, const struct chain *chain, uint32_t node) {
+    enum sim_link link = sim_fault_link(fabric, flight->endpoint, node);
+    if (chain->breaks) {
+        uint64_t whole_ns = chain->end_ns - fabric->now_ns;
+        flight->cut_ns[node] = fabric->now_ns + prng_below(&fabric->prng, whole_ns + whole_ns / 2 + 1);
+        flight->mute[node] = flight->cut_ns[node] >= chain->end_ns; /* all of it arrives, and nobody says so */
+        fabric->broken_chains++;
+    }
+    if (link == LINK_GOOD) {
+        return chain->late ? fabric->now_ns + draw_latency(fabric, node) : chain->end_ns;
+    }
+    if (link == LINK_DEAF) {
+        flight->cut_ns[node] = fabric->now_ns;
+    }
+    flight->mute[node] |= link == LINK_MUTE;
+    fabric->lost_chains++;
+    return later(chain->end_ns, fabric->now_ns + prng_below(&fabric->prng, fabric->net.timeout_ns + 1));
 }
 
 static void op_post(struct sim_fabric *fabric, struct flight *flight, uint32_t index, struct chain *chain) {
     struct dm_op *op = &flight->batch->ops[index];
     if (!chain->begun) {
-        chain->begun = true;
-        chain->arrival_ns = fabric->now_ns + draw_latency(fabric, op->node);
+        chain_begin(fabric, chain, flight->endpoint, op->node);
     }
     uint64_t start_ns = op_earliest(op, chain) + prng_below(&fabric->prng, fabric->net.gap_ns + 1);
     if (op->kind == DM_OP_READ && prng_below(&fabric->prng, 1000) < fabric->net.late_read_permille) {
@@ -313,7 +127,7 @@ static void op_post(struct sim_fabric *fabric, struct flight *flight, uint32_t i
     }
     uint64_t end_ns = op_schedule(fabric, flight, index, start_ns);
     flight->end_ns[index] = end_ns;
-    flight->ended_ns = later(flight->ended_ns, end_ns);
+    chain->end_ns = later(chain->end_ns, end_ns);
     uint64_t *mark = op->kind == DM_OP_READ    ? &chain->read_ns
                      : op->kind == DM_OP_WRITE ? &chain->write_ns
                                                : &chain->atomic_ns;
@@ -351,7 +165,9 @@ static void sim_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     }
     struct flight *flight = flight_take(fabric);
     flight->endpoint = endpoint;
+    flight->client = endpoint->client;
     flight->batch = batch;
+    memcpy(flight->incarnation, fabric->incarnation, sizeof flight->incarnation);
     bool only_read = true;
     for (uint32_t i = 0; i < batch->count; i++) {
         op_post(fabric, flight, i, &chains[batch->ops[i].node]);
@@ -360,14 +176,14 @@ static void sim_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     fabric->host.posted(fabric->host.context, endpoint->client, only_read);
     for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
         flight->cut_ns[n] = UINT64_MAX;
-        if (chains[n].begun && prng_below(&fabric->prng, 10000) < fabric->net.break_permyriad) {
-            flight->cut_ns[n] = fabric->now_ns + prng_below(&fabric->prng, flight->ended_ns - fabric->now_ns);
-            fabric->broken_chains++;
+        flight->mute[n] = false;
+        if (chains[n].begun) {
+            flight->ended_ns = later(flight->ended_ns, chain_end(fabric, flight, &chains[n], n));
         }
     }
     uint64_t back_ns = draw_latency(fabric, batch->count == 0 ? 0 : batch->ops[0].node);
     flight->ended_ns = later(flight->ended_ns, fabric->now_ns) + back_ns;
-    event_push(fabric, (struct sim_event){.time_ns = flight->ended_ns, .kind = EVENT_ENDED, .flight = flight});
+    flight_push(fabric, (struct sim_event){.time_ns = flight->ended_ns, .kind = EVENT_ENDED, .flight = flight});
     batch->waiter = dm_coro_self(base->sched);
     dm_coro_park(base->sched);
 }
@@ -384,7 +200,11 @@ static size_t deliver(struct sim_endpoint *endpoint) {
             endpoint->done_end = &endpoint->done;
         }
         dm_coro_wake(flight->batch->waiter);
-        flight_give(fabric, flight);
+        if (flight->events == 0) {
+            flight_give(fabric, flight);
+        } else {
+            flight_detach(fabric, flight);
+        }
         ended++;
     }
     return ended;
@@ -408,11 +228,22 @@ static uint32_t sim_pending(const struct dm_endpoint *endpoint) {
 
 static enum dm_status sim_endpoint_open(struct dm_fabric *base, struct dm_sched *sched, struct dm_endpoint **out) {
     struct sim_fabric *fabric = (struct sim_fabric *)base;
+    int client = fabric->host.client_of(fabric->host.context, sched);
+    const uint32_t *attached = fabric->host.attached(fabric->host.context, client);
+    if (prng_below(&fabric->prng, 1000) < fabric->net.refuse_permille) {
+        return DM_UNREACHABLE; /* a call or its answer was lost */
+    }
+    for (uint32_t n = 0; n < base->node_count && attached != NULL; n++) {
+        if (attached[n] != fabric->incarnation[n]) {
+            return DM_INCOMPATIBLE; /* not the memory that this process has attached to */
+        }
+    }
     struct sim_endpoint *endpoint = calloc(1, sizeof *endpoint);
     dm_assert(endpoint != NULL);
     endpoint->head.fabric = base;
     endpoint->head.sched = sched;
-    endpoint->client = fabric->host.client_of(fabric->host.context, sched);
+    endpoint->client = client;
+    memcpy(endpoint->incarnation, fabric->incarnation, sizeof endpoint->incarnation);
     endpoint->done_end = &endpoint->done;
     *out = &endpoint->head;
     return DM_OK;
@@ -440,6 +271,25 @@ static void *sim_endpoint_memory(struct dm_endpoint *base, size_t bytes) {
 
 static void sim_close(struct dm_fabric *base) { sim_fabric_close((struct sim_fabric *)base); }
 
+/* ---- Seats ------------------------------------------------------------------------------------------------------ */
+
+static bool sim_seat_empty(struct dm_fabric *base, uint32_t seat) {
+    const struct sim_fabric *fabric = (const struct sim_fabric *)base;
+    dm_assert(seat < SIM_SEATS_MAX);
+    return fabric->seats[seat] == 0 || sim_fault_is_over(fabric, fabric->seats[seat] - 1);
+}
+
+static bool sim_seat_take(struct dm_fabric *base, uint32_t seat) {
+    struct sim_fabric *fabric = (struct sim_fabric *)base;
+    if (!sim_seat_empty(base, seat)) {
+        return false;
+    }
+    fabric->seats[seat] = (uint8_t)(fabric->host.opener(fabric->host.context) + 1);
+    return true;
+}
+
+static void sim_seat_leave(struct dm_fabric *base, uint32_t seat) { ((struct sim_fabric *)base)->seats[seat] = 0; }
+
 static const struct dm_fabric_ops sim_ops = {
     .name = "sim",
     .endpoint_open = sim_endpoint_open,
@@ -449,22 +299,10 @@ static const struct dm_fabric_ops sim_ops = {
     .poll = sim_poll,
     .pending = sim_pending,
     .close = sim_close,
+    .seat_take = sim_seat_take,
+    .seat_leave = sim_seat_leave,
+    .seat_empty = sim_seat_empty,
 };
-
-/* ---- Death ------------------------------------------------------------------------------------------------------ */
-
-void sim_fabric_kill(struct sim_fabric *fabric, int client) {
-    for (struct flight *flight = fabric->flights; flight != NULL; flight = flight->next) {
-        if (flight->endpoint->client != client || flight->abandoned) {
-            continue;
-        }
-        flight->abandoned = true;
-        for (uint32_t n = 0; n < SIM_NODES_MAX && flight->ended_ns > fabric->now_ns; n++) {
-            uint64_t cut_ns = fabric->now_ns + prng_below(&fabric->prng, flight->ended_ns - fabric->now_ns);
-            flight->cut_ns[n] = cut_ns < flight->cut_ns[n] ? cut_ns : flight->cut_ns[n];
-        }
-    }
-}
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------- */
 
@@ -485,10 +323,5 @@ void sim_fabric_close(struct sim_fabric *fabric) {
     for (uint32_t n = 0; n < fabric->head.node_count; n++) {
         free(fabric->memory[n]);
     }
-    while (fabric->free_flights != NULL) {
-        struct flight *flight = fabric->free_flights;
-        fabric->free_flights = flight->next;
-        free(flight);
-    }
-    free(fabric->heap);
+    flights_free(fabric);
 }

@@ -5,7 +5,16 @@
  * the order that fabric.h promises and no other: a READ may be passed by later WRITEs and CASes, a CAS by a later
  * WRITE, nothing is ordered between chains, not even those of one endpoint to one node. READs and WRITEs of more than a
  * word come apart at 8-byte boundaries, and WRITEs take their bytes from the caller's buffer when they reach the node.
- * A chain that breaks has a drawn part of its pieces applied, and reports a drawn (not larger) part as done.
+ * A chain that breaks has a drawn part of its pieces applied, and reports a drawn (not larger) part as done. Its client
+ * may be told before all of that has arrived, as with real queue pairs: then the rest comes within a bound, but never
+ * behind what the same endpoint posts to that node later: a provider ends the old connection before it uses a new one.
+ * (Without that the engine's free maps would not hold: a FAA that takes bits away is repeated after an error.)
+ *
+ * A seat is empty when its client is dead and all that it had posted has arrived or is lost.
+ *
+ * Links between a client and a node may lose what is posted (deaf) or what is answered (mute). A node may go away, and
+ * come back with its memory, or as another one: then what was opened before does not reach it any more, and whoever
+ * had attached to the old one is refused a new endpoint.
  */
 #ifndef SIM_FABRIC_H
 #define SIM_FABRIC_H
@@ -14,6 +23,10 @@
 #include "report.h"
 
 #define SIM_NODES_MAX 5
+#define SIM_CLIENTS_MAX 5
+#define SIM_SEATS_MAX 1024
+
+enum sim_link { LINK_GOOD, LINK_DEAF, LINK_MUTE };
 
 /* How the network behaves; drawn from the seed, may be changed while it runs. */
 struct sim_net {
@@ -24,6 +37,10 @@ struct sim_net {
     uint32_t tear_permille;         /* of operations longer than a word */
     uint32_t late_read_permille;    /* READs that later operations of their chain pass */
     uint32_t break_permyriad;       /* of chains */
+    uint32_t late_permille;         /* of those: they arrive after their client was told of the error, */
+    uint64_t late_ns;               /* so much later at the most */
+    uint64_t timeout_ns;            /* until the silence of a node is an error, at most */
+    uint32_t refuse_permille;       /* of endpoints: not opened */
     uint32_t factor[SIM_NODES_MAX]; /* slow nodes: times this */
 };
 
@@ -32,6 +49,10 @@ struct sim_host {
     void *context;
     /* The scheduler's client, -1 for none (a pool being opened). */
     int (*client_of)(void *context, const struct dm_sched *sched);
+    /* Who opens an endpoint or a session now; -1: nobody. */
+    int (*opener)(void *context);
+    /* The incarnations of the nodes that this client's process has attached to; NULL: it is just attaching. */
+    const uint32_t *(*attached)(void *context, int client);
     /* A batch of this client was posted. only_read: it changes nothing. */
     void (*posted)(void *context, int client, bool only_read);
     /* A batch of this client has ended: let it poll. */
@@ -52,11 +73,16 @@ struct sim_fabric {
     uint8_t *memory[SIM_NODES_MAX];
     uint64_t now_ns, events, hash;
     bool trace;
-    uint64_t broken_chains, torn_reads;
+    uint64_t broken_chains, late_chains, lost_chains, torn_reads;
+    enum sim_link link[SIM_CLIENTS_MAX][SIM_NODES_MAX];
+    bool gone[SIM_NODES_MAX];
+    uint32_t incarnation[SIM_NODES_MAX];
+    uint8_t seats[SIM_SEATS_MAX]; /* who holds each: client + 1, 0 = nobody */
+    bool dead[SIM_CLIENTS_MAX];
     const char *fault; /* an operation broke the caller's side of the contract */
     struct sim_event *heap;
     uint32_t heap_count, heap_capacity;
-    struct flight *free_flights, *flights;
+    struct flight *free_flights, *flights, *late_flights;
 };
 
 /* memory: zeroed, one piece a node. */
@@ -70,6 +96,13 @@ void sim_fabric_advance(struct sim_fabric *fabric);
 
 /* The client is gone: a drawn part of what it has posted still arrives, its coroutines are not woken any more. */
 void sim_fabric_kill(struct sim_fabric *fabric, int client);
+/* Is a batch of this client that changes something under way, part of it arrived and part of it not? */
+bool sim_fabric_is_amid(const struct sim_fabric *fabric, int client);
+void sim_fabric_set_link(struct sim_fabric *fabric, int client, uint32_t node, enum sim_link link);
+/* The node answers nobody any more, until it comes back: as itself, or as another one (whose memory is the caller's to
+ * set). */
+void sim_fabric_lose_node(struct sim_fabric *fabric, uint32_t node);
+void sim_fabric_return_node(struct sim_fabric *fabric, uint32_t node, bool other);
 void sim_fabric_note(struct sim_fabric *fabric, uint64_t what);
 
 #endif

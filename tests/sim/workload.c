@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "assert.h"
+#include "fusee/epoch.h"
 #include "fusee/index.h"
 #include "fusee/pool.h"
 #include "fusee/word.h"
@@ -18,9 +19,10 @@
 #define NAME_BYTES 24
 #define VALUE_BYTES_MAX 12000
 #define MANY_MAX 6
-#define SEARCH_STEPS_MAX 400000
+#define SEARCH_STEPS_MAX 40000000
 #define IDENTITY_SHIFT 16 /* room for increments between two written identities */
 #define HARSH_EVENTS_MAX 400000
+#define REFUSALS_MAX 300
 #define ADDRESSES 131072
 
 struct key {
@@ -179,7 +181,7 @@ void workload_clock_read(struct world *world, const struct gateway *gateway, int
 static void end_unknown(struct world *world, struct history_op *op) {
     op->unknown = true;
     op->wall_high_ms = INT64_MAX;
-    state_of(world)->keys[op->key].stuck |= plan_is_harsh(&world->plan);
+    state_of(world)->keys[op->key].stuck |= plan_is_harsh(&world->plan) && !plan_is_repaired(&world->plan);
     world->rare[RARE_OUTCOME_UNKNOWN]++;
 }
 
@@ -189,8 +191,8 @@ static bool is_expected(const struct world *world, enum history_kind kind, enum 
     switch (status) {
     case DM_NO_MEMORY: /* there is always memory for a delete */
         return kind != HISTORY_GET && (kind != HISTORY_DELETE || plan_is_harsh(plan) || plan->refuse_permyriad != 0);
-    case DM_BUSY:
-        return plan->refuse_permyriad != 0;
+    case DM_BUSY: /* also for who cannot announce itself to a node that is out of reach */
+        return plan->refuse_permyriad != 0 || plan_is_harsh(plan);
     case DM_UNREACHABLE:
         return plan_is_harsh(plan);
     case DM_UNKNOWN_OUTCOME: /* also for those who waited 10 s for one that sleeps longer */
@@ -243,9 +245,7 @@ void workload_killed(struct world *world, struct client *client) {
                 end_unknown(world, op);
             }
         }
-        if (worker->count != 0) {
-            worker->count = 0;
-        }
+        worker->count = 0;
     }
     client->workers = 0;
 }
@@ -433,6 +433,41 @@ static void run_one(struct world *world, struct worker *worker) {
 
 /* ---- Workers ---------------------------------------------------------------------------------------------------- */
 
+static uint64_t epoch_now(const struct client *client) {
+    const struct dm_pool *pool = client->gateway->pool;
+    uint64_t epoch;
+    memcpy(&epoch, client->world->fabric.memory[0] + pool->layout.epoch_offset, sizeof epoch);
+    return epoch;
+}
+
+static void wait_epochs(struct client *client, uint64_t epochs) {
+    uint64_t until = epoch_now(client) + epochs;
+    while (epoch_now(client) < until && client->world->phase == PHASE_SAFETY) {
+        dm_coro_sleep(client->sched, EPOCH_NS / 8);
+    }
+}
+
+/* The others write once every second epoch, that is 64 objects until tags come round: as many as a block has. So the
+ * word that the first client reads now may come back under the same tag, and it looks at it again when that is so. */
+static void think_long(struct world *world, struct worker *worker) {
+    struct client *client = worker->client;
+    if (client->index != 0) {
+        wait_epochs(client, 2);
+        return;
+    }
+    wait_epochs(client, 4);
+    run_get(world, worker, (uint32_t)prng_below(&worker->prng, world->plan.keys));
+    wait_epochs(client, WORD_TAG_MASK + prng_below(&worker->prng, 2));
+}
+
+static void think(struct world *world, struct worker *worker) {
+    if (world->plan.long_thinks) {
+        think_long(world, worker);
+    } else if (world->plan.think_ns != 0) {
+        dm_coro_sleep(worker->client->sched, prng_below(&worker->prng, world->plan.think_ns));
+    }
+}
+
 static void worker_main(void *argument) {
     struct worker *worker = argument;
     struct client *client = worker->client;
@@ -441,9 +476,7 @@ static void worker_main(void *argument) {
         run_get(world, worker, key);
     }
     while (!worker->verifies && client->state == CLIENT_HERE && world->phase == PHASE_SAFETY) {
-        if (world->plan.think_ns != 0) {
-            dm_coro_sleep(client->sched, prng_below(&worker->prng, world->plan.think_ns));
-        }
+        think(world, worker);
         if (world->phase == PHASE_SAFETY) {
             run_one(world, worker);
         }
@@ -487,7 +520,8 @@ void workload_verify(struct world *world) {
 }
 
 bool workload_is_enough(struct world *world) {
-    bool tired = plan_is_harsh(&world->plan) && world->fabric.events > HARSH_EVENTS_MAX;
+    bool tired =
+        plan_is_harsh(&world->plan) && (world->fabric.events > HARSH_EVENTS_MAX || world->refusals > REFUSALS_MAX);
     return world->acknowledged >= world->plan.operations || tired;
 }
 

@@ -9,6 +9,7 @@
 
 #include "assert.h"
 #include "check.h"
+#include "fault.h"
 #include "fusee/epoch.h"
 #include "fusee/session.h"
 #include "workload.h"
@@ -32,6 +33,9 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_READ_TORN] = "read torn by a write",
     [RARE_CACHE_STALE] = "cached word stale",
     [RARE_CACHE_BYPASSED] = "cached word bypassed",
+    [RARE_GUESS_RIGHT] = "guess right",
+    [RARE_GUESS_STALE] = "guess stale",
+    [RARE_GUESS_OLD] = "guess refused for its age",
     [RARE_EXPIRED_REMOVED] = "expired key removed",
     [RARE_OUT_OF_MEMORY] = "write refused, pool full",
     [RARE_RECLAIM_DEFERRED] = "allocator waits for the grace period",
@@ -40,7 +44,18 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_BLOCK_RETURNED] = "block given back",
     [RARE_BUCKETS_FULL] = "both buckets full",
     [RARE_CHAIN_BROKEN] = "chain broken",
+    [RARE_CHAIN_LATE] = "chain arrives behind its error",
+    [RARE_LINK_DEAF] = "link loses requests",
+    [RARE_LINK_MUTE] = "link loses answers",
+    [RARE_NODE_LOST] = "memory node lost",
+    [RARE_NODE_RETURNED] = "memory node back with its memory",
+    [RARE_NODE_REPLACED] = "memory node back without its memory",
+    [RARE_ATTACH_REFUSED] = "attach lost, or of a replaced node",
+    [RARE_ATTACH_STALE] = "pool with a replaced node refused",
     [RARE_CLIENT_KILLED] = "client killed",
+    [RARE_CLIENT_REPAIRED] = "dead client repaired",
+    [RARE_ROUND_REPAIRED] = "round of a dead client ended",
+    [RARE_OBJECT_RECOVERED] = "object of a dead client recovered",
     [RARE_CLIENT_PAUSED] = "client paused",
     [RARE_CLIENT_LEFT] = "client left and came back",
     [RARE_OUTCOME_UNKNOWN] = "outcome unknown",
@@ -130,6 +145,13 @@ static void turn_by(struct client *client, uint64_t when_ns) {
 
 void world_wake(struct world *world, struct client *client) { turn_by(client, world->fabric.now_ns); }
 
+static int host_opener(void *context) { return ((const struct world *)context)->blocking; }
+
+static const uint32_t *host_attached(void *context, int index) {
+    const struct world *world = context;
+    return index < 0 ? NULL : world->clients[index].gateway->attached;
+}
+
 static void host_posted(void *context, int index, bool only_read) {
     struct world *world = context;
     if (index >= 0) {
@@ -165,11 +187,57 @@ static void client_count_rare(struct world *world, struct client *client) {
     world->rare[RARE_OBJECT_UNREADABLE] += stats.objects_torn;
     world->rare[RARE_CACHE_STALE] += stats.cache_stale;
     world->rare[RARE_CACHE_BYPASSED] += stats.cache_bypassed;
+    world->rare[RARE_GUESS_RIGHT] += stats.guesses_right;
+    world->rare[RARE_GUESS_STALE] += stats.guesses_stale;
+    world->rare[RARE_GUESS_OLD] += stats.guesses_old;
     world->rare[RARE_EXPIRED_REMOVED] += stats.expired_keys;
     world->rare[RARE_OUT_OF_MEMORY] += stats.out_of_memory;
+    world->rare[RARE_CLIENT_REPAIRED] += stats.clients_repaired;
+    world->rare[RARE_ROUND_REPAIRED] += stats.rounds_repaired;
+    world->rare[RARE_OBJECT_RECOVERED] += stats.objects_recovered;
     world->rare[RARE_RECLAIM_DEFERRED] += stats.reclaim_deferred;
     world->rare[RARE_BUCKETS_FULL] += client->refused > stats.out_of_memory ? client->refused - stats.out_of_memory : 0;
     client->refused = 0;
+}
+
+enum dm_status world_attach(struct world *world, struct gateway *gateway, struct dm_pool **out, char *error,
+                            size_t error_bytes) {
+    struct dm_pool_config config = {.env = &gateway->env,
+                                    .fabric = &world->fabric.head,
+                                    .replicas = world->plan.replicas,
+                                    .region_bytes = world->plan.region_bytes,
+                                    .block_bytes = world->plan.block_bytes,
+                                    .subtables = 1,
+                                    .cache_bytes = world->plan.cache_bytes};
+    return dm_pool_open(&config, out, error, error_bytes);
+}
+
+/* The gateway's process opens its pool, now and then twice: a call that was made again. */
+static enum dm_status gateway_attach(struct world *world, struct gateway *gateway, char *error, size_t error_bytes) {
+    if (gateway->pool != NULL) {
+        return DM_OK;
+    }
+    memcpy(gateway->attached, world->fabric.incarnation, sizeof gateway->attached);
+    enum dm_status status = world_attach(world, gateway, &gateway->pool, error, error_bytes);
+    if (status == DM_OK && prng_below(&world->prng, 1000) < world->plan.net.refuse_permille) {
+        struct dm_pool *again;
+        if (world_attach(world, gateway, &again, error, error_bytes) == DM_OK) {
+            dm_pool_close(again);
+        }
+    }
+    return status;
+}
+
+/* It could not come: a chain broke, an answer was lost, a node is gone. Once more, later. */
+static void client_refused(struct world *world, struct client *client, enum dm_status status, const char *error) {
+    const struct plan *plan = &world->plan;
+    bool expected = world->phase == PHASE_SAFETY && (plan_is_harsh(plan) || plan->net.refuse_permille != 0);
+    if (!expected && !world->faults.node_lost) {
+        world_fail(world, "client %u cannot open: %s", client->index, error);
+    }
+    world->rare[RARE_ATTACH_REFUSED] += status == DM_UNREACHABLE || status == DM_INCOMPATIBLE;
+    world->refusals++;
+    client->next_ns = world->fabric.now_ns + plan->cpu_ns * 1000;
 }
 
 static void client_come(struct world *world, struct client *client) {
@@ -178,31 +246,16 @@ static void client_come(struct world *world, struct client *client) {
     world->blocking = (int)client->index;
     client->next_ns = UINT64_MAX;
     gateway->may_refuse = false;
-    enum dm_status status = DM_OK;
-    if (gateway->pool == NULL) {
-        struct dm_pool_config config = {.env = &gateway->env,
-                                        .fabric = &world->fabric.head,
-                                        .replicas = world->plan.replicas,
-                                        .region_bytes = world->plan.region_bytes,
-                                        .block_bytes = world->plan.block_bytes,
-                                        .subtables = 1,
-                                        .cache_bytes = world->plan.cache_bytes,
-                                        .copy_bytes = world->plan.cache_bytes * 4};
-        status = dm_pool_open(&config, &gateway->pool, error, sizeof error);
-    }
+    enum dm_status status = gateway_attach(world, gateway, error, sizeof error);
     if (status == DM_OK) {
         status = dm_session_open(gateway->pool, client->sched, &client->session, error, sizeof error);
     }
-    if (status != DM_OK && plan_is_harsh(&world->plan) && world->phase == PHASE_SAFETY) {
-        world->blocking = -1;
-        client->next_ns = world->fabric.now_ns + world->plan.cpu_ns * 1000; /* a chain broke: once more */
+    world->blocking = -1;
+    if (status != DM_OK) {
+        client_refused(world, client, status, error);
         return;
     }
-    if (status != DM_OK) {
-        world_fail(world, "client %u cannot open: %s", client->index, error);
-    }
     gateway->may_refuse = world->phase == PHASE_SAFETY;
-    world->blocking = -1;
     client->state = CLIENT_HERE;
     world_wake(world, client);
     workload_start(world, client);
@@ -225,11 +278,15 @@ bool world_is_here(const struct client *client) {
     return client->state == CLIENT_HERE || client->state == CLIENT_LEAVING;
 }
 
-static void client_kill(struct world *world) {
-    struct client *client = &world->clients[prng_below(&world->prng, world->plan.clients)];
-    if (!world_is_here(client) || world->running >= 0 || world->blocking >= 0) {
-        return;
+void world_count_rare(struct world *world) {
+    for (uint32_t i = 0; i < world->plan.clients; i++) {
+        if (world_is_here(&world->clients[i])) {
+            client_count_rare(world, &world->clients[i]);
+        }
     }
+}
+
+static void client_kill(struct world *world, struct client *client) {
     world->deaths++;
     world->rare[RARE_CLIENT_KILLED]++;
     if (world->trace) {
@@ -240,6 +297,26 @@ static void client_kill(struct world *world) {
     client_count_rare(world, client);
     sim_fabric_kill(&world->fabric, (int)client->index);
     workload_killed(world, client);
+}
+
+/* Chooses who dies, and waits for the moment. */
+static void kill_step(struct world *world) {
+    const struct plan *plan = &world->plan;
+    if (world->phase != PHASE_SAFETY || world->deaths >= plan->kills) {
+        return;
+    }
+    if (world->victim == NULL && prng_below(&world->prng, plan->kill_odds) == 0) {
+        world->victim = &world->clients[prng_below(&world->prng, plan->clients)];
+        world->victim_amid = prng_chance(&world->prng, 70);
+    }
+    struct client *victim = world->victim;
+    if (victim != NULL && !world_is_here(victim)) {
+        world->victim = NULL;
+    } else if (victim != NULL && world->running < 0 && world->blocking < 0 &&
+               (!world->victim_amid || sim_fabric_is_amid(&world->fabric, (int)victim->index))) {
+        client_kill(world, victim);
+        world->victim = NULL;
+    }
 }
 
 static bool nobody_sleeps(const struct world *world) {
@@ -315,10 +392,8 @@ static void world_step(void *context, uint64_t limit_ns) {
         fabric->now_ns = limit_ns;
     } else if (event_ns < turn_ns || (event_ns == turn_ns && prng_chance(&world->prng, 50))) {
         sim_fabric_advance(fabric);
-        if (world->phase == PHASE_SAFETY && world->deaths < world->plan.kills &&
-            prng_below(&world->prng, world->plan.kill_odds) == 0) {
-            client_kill(world);
-        }
+        fault_step(world);
+        kill_step(world);
     } else if (turn_ns != UINT64_MAX) {
         fabric->now_ns = turn_ns;
         client_turn(world, client);
@@ -347,6 +422,8 @@ void world_phase(struct world *world, enum phase phase) {
     }
     net->tail_permille = 0;
     net->break_permyriad = 0;
+    net->refuse_permille = 0;
+    fault_end(world);
     for (uint32_t i = 0; i < world->plan.gateways; i++) {
         world->gateways[i].may_refuse = false;
     }
@@ -389,8 +466,8 @@ void world_open(struct world *world, const struct plan *plan, bool trace) {
     fabric->net = plan->net;
     fabric->trace = trace;
     fabric->prng.state = plan_stream(&world->plan);
-    fabric->host = (struct sim_host){world,           host_client_of, host_posted, host_completed,
-                                     host_is_polling, host_swapped,   world_step};
+    fabric->host = (struct sim_host){world,          host_client_of,  host_opener,  host_attached, host_posted,
+                                     host_completed, host_is_polling, host_swapped, world_step};
     fabric->net.break_permyriad = 0; /* from the first operation of the workload on */
     for (uint32_t i = 0; i < plan->clients; i++) {
         struct client *client = &world->clients[i];

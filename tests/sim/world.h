@@ -19,6 +19,9 @@ enum rare {
     RARE_READ_TORN,
     RARE_CACHE_STALE,
     RARE_CACHE_BYPASSED,
+    RARE_GUESS_RIGHT,
+    RARE_GUESS_STALE,
+    RARE_GUESS_OLD,
     RARE_EXPIRED_REMOVED,
     RARE_OUT_OF_MEMORY,
     RARE_RECLAIM_DEFERRED,
@@ -27,7 +30,18 @@ enum rare {
     RARE_BLOCK_RETURNED,
     RARE_BUCKETS_FULL,
     RARE_CHAIN_BROKEN,
+    RARE_CHAIN_LATE,
+    RARE_LINK_DEAF,
+    RARE_LINK_MUTE,
+    RARE_NODE_LOST,
+    RARE_NODE_RETURNED,
+    RARE_NODE_REPLACED,
+    RARE_ATTACH_REFUSED,
+    RARE_ATTACH_STALE,
     RARE_CLIENT_KILLED,
+    RARE_CLIENT_REPAIRED,
+    RARE_ROUND_REPAIRED,
+    RARE_OBJECT_RECOVERED,
     RARE_CLIENT_PAUSED,
     RARE_CLIENT_LEFT,
     RARE_OUTCOME_UNKNOWN,
@@ -49,6 +63,7 @@ struct gateway {
     int64_t wall_reading_ms; /* the last one */
     uint64_t allocated;      /* pieces of memory that are out */
     bool may_refuse;
+    uint32_t attached[SIM_NODES_MAX]; /* incarnations of the nodes when its pool was opened */
 };
 
 enum client_state { CLIENT_AWAY, CLIENT_HERE, CLIENT_LEAVING, CLIENT_DEAD };
@@ -74,6 +89,14 @@ enum phase {
     PHASE_QUIET,  /* background work ends */
 };
 
+/* fault.c's. */
+struct faults {
+    uint32_t partitions;
+    uint64_t heal_ns[PLAN_CLIENTS_MAX][SIM_NODES_MAX]; /* 0: the link is whole */
+    uint64_t return_ns;                                /* of the lost node; 0: it is not lost */
+    bool node_lost;                                    /* it was, once */
+};
+
 struct world {
     struct plan plan;
     struct sim_fabric fabric;
@@ -90,8 +113,11 @@ struct world {
     uint32_t op_count, op_capacity;
     uint32_t acknowledged;
     uint64_t rare[RARE_COUNT];
-    uint32_t deaths;
-    void *work; /* workload.c's */
+    uint32_t deaths, refusals; /* of clients that came */
+    struct faults faults;
+    struct client *victim; /* is to die, */
+    bool victim_amid;      /* in the middle of a batch that changes something */
+    void *work;            /* workload.c's */
     bool trace;
 };
 
@@ -104,11 +130,18 @@ void world_run(struct world *world, uint64_t until_ns, bool (*done)(struct world
 void world_close(struct world *world);
 void world_phase(struct world *world, enum phase phase);
 
+/* Counts what the sessions that are open have met. */
+void world_count_rare(struct world *world);
+
 /* One client's session closed, within the world going on. */
 void world_leave(struct world *world, struct client *client);
 
 /* The client has something to do by itself (a coroutine was spawned). */
 void world_wake(struct world *world, struct client *client);
+
+/* A process that attaches now. */
+enum dm_status world_attach(struct world *world, struct gateway *gateway, struct dm_pool **out, char *error,
+                            size_t error_bytes);
 
 bool world_is_here(const struct client *client);
 int64_t world_wall_now_ms(const struct gateway *gateway);
