@@ -21,9 +21,9 @@
     512u /* classes in which a block's worth of objects is kept for deletes when memory is low */
 
 /* When only the reserve is left, writers leave a block's worth of small objects to deletes (trap T13). */
-static bool may_take(const struct dm_session *session, uint8_t size_class, bool essential) {
+static bool may_take(const struct dm_session *session, uint8_t size_class, enum allocator_need need) {
     uint32_t bytes = sizeclass_bytes(size_class);
-    return essential || !session->memory_low || bytes > ESSENTIAL_BYTES_MAX ||
+    return need != NEED_USUAL || !session->memory_low || bytes > ESSENTIAL_BYTES_MAX ||
            session->slab.classes[size_class].free > session->pool->layout.super.block_bytes / bytes;
 }
 
@@ -46,8 +46,9 @@ static enum dm_status write_log_head(struct dm_session *session, uint8_t size_cl
     return status;
 }
 
-static bool try_take(struct dm_session *session, uint8_t size_class, bool essential, struct slab_object *out) {
-    if (!may_take(session, size_class, essential) || !slab_take(&session->slab, size_class, out)) {
+static bool try_take(struct dm_session *session, uint8_t size_class, enum allocator_need need,
+                     struct slab_object *out) {
+    if (!may_take(session, size_class, need) || !slab_take(&session->slab, size_class, out)) {
         return false;
     }
     session->stats.objects_allocated++;
@@ -95,17 +96,18 @@ static enum dm_status write_pressure(struct dm_session *session) {
 }
 
 /* Free blocks that a request leaves to others: the reserve; of which an essential request that is not small (EXPIRE of
- * a large value) leaves a half, so that deletes always find theirs. */
-static uint64_t kept_back(const struct dm_session *session, uint8_t size_class, bool essential) {
+ * a large value) leaves a half, so that deletes always find theirs. A repair leaves nothing: what is missing may be
+ * what it will give back. */
+static uint64_t kept_back(const struct dm_session *session, uint8_t size_class, enum allocator_need need) {
     uint64_t reserve = block_reserve(session);
-    if (!essential) {
+    if (need == NEED_USUAL) {
         return reserve;
     }
-    return sizeclass_bytes(size_class) > ESSENTIAL_BYTES_MAX ? reserve / 2 : 0;
+    return need == NEED_ESSENTIAL && sizeclass_bytes(size_class) > ESSENTIAL_BYTES_MAX ? reserve / 2 : 0;
 }
 
 /* Counts the blocks and takes one. DM_NO_MEMORY: there is none that this request may have. */
-static enum dm_status acquire(struct dm_session *session, uint8_t size_class, bool essential) {
+static enum dm_status acquire(struct dm_session *session, uint8_t size_class, enum allocator_need need) {
     for (int i = 0; i < ACQUIRE_TRIES; i++) {
         struct block_census census;
         enum dm_status status = block_count(session, size_class, &census);
@@ -113,7 +115,7 @@ static enum dm_status acquire(struct dm_session *session, uint8_t size_class, bo
             return status;
         }
         if (!census.found ||
-            (block_word_state(census.word) == BLOCK_FREE && census.free <= kept_back(session, size_class, essential))) {
+            (block_word_state(census.word) == BLOCK_FREE && census.free <= kept_back(session, size_class, need))) {
             return DM_NO_MEMORY;
         }
         status = block_acquire(session, size_class, &census);
@@ -125,7 +127,7 @@ static enum dm_status acquire(struct dm_session *session, uint8_t size_class, bo
 }
 
 /* Finds memory for one class; the caller tries again afterwards. DM_NO_MEMORY: nothing found this time. */
-static enum dm_status refill(struct dm_session *session, uint8_t size_class, bool essential) {
+static enum dm_status refill(struct dm_session *session, uint8_t size_class, enum allocator_need need) {
     struct slab_class *class = &session->slab.classes[size_class];
     uint64_t had = class->free;
     enum dm_status status = DM_OK;
@@ -136,17 +138,17 @@ static enum dm_status refill(struct dm_session *session, uint8_t size_class, boo
         session->collected_ns[size_class] = session->now_ns;
         status = block_collect(session, size_class);
     }
-    if (status != DM_OK || (class->free > had && class->free > 1 && may_take(session, size_class, essential))) {
+    if (status != DM_OK || (class->free > had && class->free > 1 && may_take(session, size_class, need))) {
         return status;
     }
-    status = acquire(session, size_class, essential);
+    status = acquire(session, size_class, need);
     if (status == DM_NO_MEMORY) {
         uint32_t owned = session->slab.owned;
         enum dm_status released = release_empty(session, true);
         if (released != DM_OK) {
             return released;
         }
-        status = session->slab.owned < owned ? acquire(session, size_class, essential) : DM_NO_MEMORY;
+        status = session->slab.owned < owned ? acquire(session, size_class, need) : DM_NO_MEMORY;
     }
     return status;
 }
@@ -164,12 +166,13 @@ static bool allocator_coming(const struct dm_session *session, uint64_t began_ns
 }
 
 /* Looks for memory once. */
-static enum dm_status refill_alone(struct dm_session *session, uint8_t size_class, bool essential, bool *pressed) {
+static enum dm_status refill_alone(struct dm_session *session, uint8_t size_class, enum allocator_need need,
+                                   bool *pressed) {
     if (session->memory_busy) {
         return DM_BUSY; /* another operation is at it */
     }
     session->memory_busy = true;
-    enum dm_status status = refill(session, size_class, essential);
+    enum dm_status status = refill(session, size_class, need);
     if (status == DM_NO_MEMORY && !*pressed) {
         *pressed = true;
         enum dm_status told = write_pressure(session);
@@ -181,29 +184,30 @@ static enum dm_status refill_alone(struct dm_session *session, uint8_t size_clas
 }
 
 /* A delete would rather waste a large object than fail. */
-static bool take_larger(struct dm_session *session, uint8_t size_class, struct slab_object *out) {
+static bool take_larger(struct dm_session *session, uint8_t size_class, enum allocator_need need,
+                        struct slab_object *out) {
     for (uint8_t c = size_class + 1; c <= session->pool->class_max; c++) {
-        if (try_take(session, c, true, out)) {
+        if (try_take(session, c, need, out)) {
             return true;
         }
     }
     return false;
 }
 
-static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
-                                  bool *waited) {
+static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
+                                  struct slab_object *out, bool *waited) {
     struct dm_session *session = op->session;
     session->now_ns = pool_clock_ns(session->pool);
-    if (!essential && session->now_ns < session->refused_until_ns[size_class]) {
+    if (need == NEED_USUAL && session->now_ns < session->refused_until_ns[size_class]) {
         session->stats.out_of_memory++;
         return DM_NO_MEMORY;
     }
     uint64_t began_ns = session->now_ns;
-    uint64_t deadline_ns = began_ns + (essential ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
+    uint64_t deadline_ns = began_ns + (need != NEED_USUAL ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
     for (bool pressed = false;;) {
-        enum dm_status status = refill_alone(session, size_class, essential, &pressed);
-        if (try_take(session, size_class, essential, out) ||
-            (status == DM_NO_MEMORY && essential && take_larger(session, size_class, out))) {
+        enum dm_status status = refill_alone(session, size_class, need, &pressed);
+        if (try_take(session, size_class, need, out) ||
+            (status == DM_NO_MEMORY && need != NEED_USUAL && take_larger(session, size_class, need, out))) {
             return DM_OK;
         }
         if (status == DM_OK) {
@@ -213,7 +217,7 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool 
         if (status != DM_NO_MEMORY && status != DM_BUSY) {
             return status;
         }
-        bool hopeless = status == DM_NO_MEMORY && !essential && !allocator_coming(session, began_ns);
+        bool hopeless = status == DM_NO_MEMORY && need == NEED_USUAL && !allocator_coming(session, began_ns);
         if (session->now_ns > deadline_ns || hopeless) {
             return refuse(session, size_class);
         }
@@ -226,12 +230,12 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, bool 
     }
 }
 
-enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
-                              bool *waited) {
+enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
+                              struct slab_object *out, bool *waited) {
     struct dm_session *session = op->session;
     *waited = false;
-    if (!try_take(session, size_class, essential, out)) {
-        enum dm_status status = take_slowly(op, size_class, essential, out, waited);
+    if (!try_take(session, size_class, need, out)) {
+        enum dm_status status = take_slowly(op, size_class, need, out, waited);
         enum dm_status entered = *waited ? op_enter(op) : DM_OK;
         if (status != DM_OK || entered != DM_OK) {
             return status != DM_OK ? status : entered;

@@ -15,11 +15,18 @@
 
 #include "fusee/session.h"
 
-/* An object of this class. `essential`: may take from the reserve, and gets a larger one if need be (out->size_class).
+/* How much of the reserve a request may take. Those that may take of it get a larger object if need be. */
+enum allocator_need {
+    NEED_USUAL,     /* nothing */
+    NEED_ESSENTIAL, /* deletes and expiry */
+    NEED_REPAIR,    /* all of it */
+};
+
+/* An object of this class, or a larger one (out->size_class).
  * DM_NO_MEMORY: the pool is full.
  * *waited: op has left its epoch and entered another, and must begin again with what it reads. */
-enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, bool essential, struct slab_object *out,
-                              bool *waited);
+enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
+                              struct slab_object *out, bool *waited);
 
 /* An object that was taken and not used. */
 void allocator_give_back(struct dm_session *session, const struct slab_object *object);

@@ -42,7 +42,7 @@ static bool prepare_tombstone(struct fusee_op *op, const struct object_header *e
     uint8_t size_class = sizeclass_for(object_bytes(key.length, 0));
     struct slab_object place;
     bool waited;
-    if (allocator_take(op, size_class, true, &place, &waited) != DM_OK) {
+    if (allocator_take(op, size_class, NEED_ESSENTIAL, &place, &waited) != DM_OK) {
         return false;
     }
     if (waited) { /* what was read may be old now: the next one to meet the expired key tries again */

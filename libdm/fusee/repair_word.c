@@ -219,7 +219,7 @@ static enum dm_status take_place(struct fusee_op *op, uint8_t size_class, struct
         op->spare.address = 0;
         return DM_OK;
     }
-    enum dm_status status = allocator_take(op, size_class, true, out, waited);
+    enum dm_status status = allocator_take(op, size_class, NEED_REPAIR, out, waited);
     if (status == DM_OK && *waited) {
         if (op->spare.address != 0) {
             allocator_give_back(op->session, &op->spare);

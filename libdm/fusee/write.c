@@ -111,7 +111,7 @@ static enum dm_status take_place(struct fusee_op *op, struct attempt *attempt, u
     drop_spare(op);
     bool waited;
     bool essential = attempt->action == DM_DELETE || attempt->write.essential;
-    enum dm_status status = allocator_take(op, size_class, essential, out, &waited);
+    enum dm_status status = allocator_take(op, size_class, essential ? NEED_ESSENTIAL : NEED_USUAL, out, &waited);
     if (status == DM_OK && waited) {
         op->spare = *out;
         attempt->end = ATTEMPT_AGAIN;

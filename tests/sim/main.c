@@ -214,10 +214,16 @@ static bool print_table(const struct sum *total) {
            ", histories too hard: %" PRIu64 ", hash %016" PRIx64 "\n",
            total->operations, total->events, total->voids, total->too_hard, total->hash);
     for (uint32_t i = 0; i < RARE_COUNT; i++) {
-        bool missing = total->rare[i] == 0 && total->seeds >= SEEDS_FOR_TABLE && i != RARE_OBJECT_UNREADABLE;
+        if (i == RARE_OBJECT_UNREADABLE) {
+            continue;
+        }
+        bool missing = total->rare[i] == 0 && total->seeds >= SEEDS_FOR_TABLE;
         printf("  %-38s %10" PRIu64 "%s\n", rare_names[i], total->rare[i], missing ? "   NEVER REACHED" : "");
         good &= !missing;
     }
+    uint64_t unreadable = total->rare[RARE_OBJECT_UNREADABLE]; /* the primary names whole objects only */
+    printf("must be none: %s: %" PRIu64 "\n", rare_names[RARE_OBJECT_UNREADABLE], unreadable);
+    good &= unreadable == 0;
     if (total->voids * 100 > total->seeds * VOID_PERCENT_MAX) {
         printf("too many seeds with fewer than %d acknowledged operations\n", ACKNOWLEDGED_MIN);
         good = false;

@@ -255,7 +255,6 @@ static void draw_work(struct plan *plan) {
 void plan_draw(struct plan *plan, uint64_t seed) {
     struct prng mixed = {.state = seed}; /* near seeds must not give shifted streams */
     *plan = (struct plan){.seed = seed, .prng = {.state = prng_next(&mixed) * 3}};
-    bool full = false;
     draw_geometry(plan);
     draw_network(plan);
     draw_faults(plan);
@@ -273,18 +272,17 @@ void plan_draw(struct plan *plan, uint64_t seed) {
         draw_inserts(plan);
     } else if (prng_chance(&plan->prng, 15)) {
         draw_full(plan);
-        full = true; /* open/repair_in_a_full_pool.plan */
     }
     while (plan->clients * plan->coroutines > AT_ONCE_MAX) {
         plan->coroutines--;
     }
     if (prng_chance(&plan->prng, 12)) {
         draw_nodes(plan);
-    } else if (!full && prng_chance(&plan->prng, 8)) { /* and nothing else: repair must make up for it */
+    } else if (prng_chance(&plan->prng, 8)) { /* and nothing else: repair must make up for it */
         plan->kills = (uint32_t)between(&plan->prng, 1, plan->clients - 1);
         plan->kill_odds = 4000;
     } else if (prng_chance(&plan->prng, 10)) { /* a client that lives on does not end its round of unknown outcome */
-        plan->kills = maybe(&plan->prng, full ? 0 : 60, (uint32_t)between(&plan->prng, 1, plan->clients - 1));
+        plan->kills = maybe(&plan->prng, 60, (uint32_t)between(&plan->prng, 1, plan->clients - 1));
         plan->kill_odds = 8000;
         plan->net.break_permyriad = plan->kills != 0 && prng_chance(&plan->prng, 50) ? 0 : 5;
         plan->net.late_permille = maybe(&plan->prng, 60, 600);

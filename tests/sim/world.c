@@ -208,7 +208,8 @@ enum dm_status world_attach(struct world *world, struct gateway *gateway, struct
                                     .region_bytes = world->plan.region_bytes,
                                     .block_bytes = world->plan.block_bytes,
                                     .subtables = 1,
-                                    .cache_bytes = world->plan.cache_bytes};
+                                    .cache_bytes = world->plan.cache_bytes,
+                                    .copy_bytes = world->plan.cache_bytes * 4};
     return dm_pool_open(&config, out, error, error_bytes);
 }
 

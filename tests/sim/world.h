@@ -45,7 +45,7 @@ enum rare {
     RARE_CLIENT_PAUSED,
     RARE_CLIENT_LEFT,
     RARE_OUTCOME_UNKNOWN,
-    RARE_OBJECT_UNREADABLE, /* may be none: the primary names whole objects only, and they stay for the grace period */
+    RARE_OBJECT_UNREADABLE, /* must be none: the primary names whole objects only, and they stay for the grace period */
     RARE_COUNT
 };
 extern const char *const rare_names[RARE_COUNT];
