@@ -38,7 +38,7 @@ enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, stru
     }
     struct fusee_op *op = op_begin(session, DM_KIND_GET);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     op_set_key(op, key);
     find_start(op, FIND_FOR_READ, true);
@@ -62,7 +62,7 @@ enum dm_status dm_put(struct dm_session *session, const struct dm_key *key, cons
     enum dm_status status = check_key(session, key);
     struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_PUT) : NULL;
     if (op == NULL) {
-        return status == DM_OK ? DM_BUSY : status;
+        return status == DM_OK ? session->refusal : status;
     }
     op_set_key(op, key);
     struct write_request request = {.write = write};
@@ -78,7 +78,7 @@ enum dm_status dm_delete(struct dm_session *session, const struct dm_key *key) {
     }
     struct fusee_op *op = op_begin(session, DM_KIND_DELETE);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     op_set_key(op, key);
     struct write_request request = {.remove = true};
@@ -93,7 +93,7 @@ enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, d
     enum dm_status status = check_key(session, key);
     struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_UPDATE) : NULL;
     if (op == NULL) {
-        return status == DM_OK ? DM_BUSY : status;
+        return status == DM_OK ? session->refusal : status;
     }
     op_set_key(op, key);
     struct write_request request = {.fn = fn, .context = context};
@@ -150,7 +150,7 @@ static void get_group(struct fan_out *fan, const struct dm_key *keys, struct dm_
     struct fusee_op *lead = op_begin(fan->session, DM_KIND_GET_MANY);
     for (uint32_t i = 0; i < fan->count; i++) {
         fan->ops[i] = lead == NULL ? NULL : op_begin(fan->session, DM_KIND_GET_MANY);
-        fan->statuses[i] = fan->ops[i] == NULL ? DM_BUSY : DM_OK;
+        fan->statuses[i] = fan->ops[i] == NULL ? fan->session->refusal : DM_OK;
         if (fan->ops[i] != NULL && check_key(fan->session, &keys[i]) == DM_OK) {
             op_set_key(fan->ops[i], &keys[i]);
             find_start(fan->ops[i], FIND_FOR_READ, true);

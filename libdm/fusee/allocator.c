@@ -17,14 +17,24 @@
 #define FOREIGN_MIN 1024u
 #define FOREIGN_MAX (1u << 22)
 #define RELEASES_AT_A_TIME 64u
-#define ESSENTIAL_BYTES_MAX                                                                                            \
-    512u /* classes in which a block's worth of objects is kept for deletes when memory is low */
+#define WASTE_FACTOR 2u   /* of the bytes that a write needs, rather than be refused */
+#define PRESSURE_SHIFT 6u /* of what is random in the pressure word; below it the class that somebody lacks, and 1 */
+#define ESSENTIAL_BYTES_MAX 512u /* of the objects that a block of the reserve is cut into: tombstones of usual keys */
 
-/* When only the reserve is left, writers leave a block's worth of small objects to deletes (trap T13). */
+static bool is_small(uint8_t size_class) { return sizeclass_bytes(size_class) <= ESSENTIAL_BYTES_MAX; }
+
+/* The block that deletes have taken from the reserve; NULL = none. */
+static const struct block *reserve_block(const struct dm_session *session) {
+    return session->reserve_block == 0 ? NULL : session->slab.blocks[session->reserve_block - 1];
+}
+
+/* As long as only the reserve is left, writers leave to deletes what these have taken from it (trap T13). */
 static bool may_take(const struct dm_session *session, uint8_t size_class, enum allocator_need need) {
-    uint32_t bytes = sizeclass_bytes(size_class);
-    return need != NEED_USUAL || !session->memory_low || bytes > ESSENTIAL_BYTES_MAX ||
-           session->slab.classes[size_class].free > session->pool->layout.super.block_bytes / bytes;
+    if (need != NEED_USUAL || !session->memory_low) {
+        return true;
+    }
+    const struct block *kept = reserve_block(session);
+    return kept == NULL || kept->size_class != size_class || session->slab.classes[size_class].free > kept->objects;
 }
 
 /* The head of a class's log list, once: in the client record on as many nodes as an object has replicas. */
@@ -32,7 +42,7 @@ static enum dm_status write_log_head(struct dm_session *session, uint8_t size_cl
     const struct layout *layout = &session->pool->layout;
     struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     op->slot_word = address;
     uint64_t offset = layout->clients_offset + (uint64_t)session->client * LAYOUT_CLIENT_BYTES +
@@ -55,12 +65,25 @@ static bool try_take(struct dm_session *session, uint8_t size_class, enum alloca
     return true;
 }
 
-/* Returns empty blocks to the pool; of each class the one that it allocates from is kept unless `all`. (The block of
- * a class's reserved object is never empty: the log names that object.) */
+/* One object of the block is in use, or none: the reserved one if it holds that. (Where a block is one object, an
+ * operation needs two blocks, and must keep the first until it has the second.) */
+static bool only_reserved(const struct block *block) { return block->free != 0 && block->free + 1 >= block->objects; }
+
+/* Takes the class's reserved object back, so that its block can go. The class's log list ends, another one begins. */
+static void end_list(struct dm_session *session, uint8_t size_class) {
+    slab_unreserve(&session->slab, size_class);
+    session->slab.classes[size_class].head_written = false;
+}
+
+/* Returns empty blocks to the pool; of each class the one that it allocates from, and that of the reserved object, are
+ * kept unless `all`. */
 static enum dm_status release_empty(struct dm_session *session, bool all) {
     uint32_t released = 0;
     for (uint8_t c = 0; c < SIZECLASS_COUNT; c++) {
         struct slab_class *class = &session->slab.classes[c];
+        if (all && class->reserved != 0 && only_reserved(slab_block_of(&session->slab, class->reserved))) {
+            end_list(session, c);
+        }
         struct block *block = all || class->partial == NULL ? class->partial : class->partial->next;
         while (block != NULL && released < RELEASES_AT_A_TIME) {
             if (!slab_block_empty(block)) {
@@ -79,13 +102,13 @@ static enum dm_status release_empty(struct dm_session *session, bool all) {
     return DM_OK;
 }
 
-/* Tells all other clients that somebody has run out of memory. */
-static enum dm_status write_pressure(struct dm_session *session) {
+/* Tells all other clients that somebody has run out of memory, and for which class. */
+static enum dm_status write_pressure(struct dm_session *session, uint8_t size_class) {
     struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
-    op->slot_word = session->env->random_u64(session->env->context) | 1;
+    op->slot_word = session->env->random_u64(session->env->context) << PRESSURE_SHIFT | (uint64_t)size_class << 1 | 1;
     session->pressure_seen = op->slot_word; /* not meant for ourselves */
     op_batch_init(op);
     uint64_t offset = session->pool->layout.epoch_offset + offsetof(struct epoch_line, pressure);
@@ -96,17 +119,22 @@ static enum dm_status write_pressure(struct dm_session *session) {
 }
 
 /* Free blocks that a request leaves to others: the reserve; of which an essential request that is not small (EXPIRE of
- * a large value) leaves a half, so that deletes always find theirs. A repair leaves nothing: what is missing may be
- * what it will give back. */
+ * a large value) leaves a half, and one that has got its block of it already leaves one to each other client, so that
+ * deletes always find theirs. A repair leaves nothing: what is missing may be what it will give back. */
 static uint64_t kept_back(const struct dm_session *session, uint8_t size_class, enum allocator_need need) {
     uint64_t reserve = block_reserve(session);
     if (need == NEED_USUAL) {
         return reserve;
     }
-    return need == NEED_ESSENTIAL && sizeclass_bytes(size_class) > ESSENTIAL_BYTES_MAX ? reserve / 2 : 0;
+    if (need == NEED_REPAIR) {
+        return 0;
+    }
+    uint64_t others = session->clients_active > 1 ? session->clients_active - 1 : 0;
+    return !is_small(size_class) ? reserve / 2 : reserve_block(session) != NULL ? others : 0;
 }
 
-/* Counts the blocks and takes one. DM_NO_MEMORY: there is none that this request may have. */
+/* Counts the blocks and takes one; the first one from the reserve for deletes of all usual keys. DM_NO_MEMORY: there
+ * is none that this request may have. */
 static enum dm_status acquire(struct dm_session *session, uint8_t size_class, enum allocator_need need) {
     for (int i = 0; i < ACQUIRE_TRIES; i++) {
         struct block_census census;
@@ -114,11 +142,16 @@ static enum dm_status acquire(struct dm_session *session, uint8_t size_class, en
         if (status != DM_OK) {
             return status;
         }
-        if (!census.found ||
-            (block_word_state(census.word) == BLOCK_FREE && census.free <= kept_back(session, size_class, need))) {
+        bool fresh = census.found && block_word_state(census.word) == BLOCK_FREE;
+        if (!census.found || (fresh && census.free <= kept_back(session, size_class, need))) {
             return DM_NO_MEMORY;
         }
-        status = block_acquire(session, size_class, &census);
+        bool of_reserve = fresh && session->memory_low && need == NEED_ESSENTIAL && is_small(size_class) &&
+                          reserve_block(session) == NULL;
+        status = block_acquire(session, of_reserve ? sizeclass_for(ESSENTIAL_BYTES_MAX) : size_class, &census);
+        if (status == DM_OK && of_reserve) {
+            session->reserve_block = census.candidate + 1;
+        }
         if (status != DM_BUSY) {
             return status;
         }
@@ -175,7 +208,7 @@ static enum dm_status refill_alone(struct dm_session *session, uint8_t size_clas
     enum dm_status status = refill(session, size_class, need);
     if (status == DM_NO_MEMORY && !*pressed) {
         *pressed = true;
-        enum dm_status told = write_pressure(session);
+        enum dm_status told = write_pressure(session, size_class);
         told = told == DM_OK ? epoch_tick(session) : told; /* is there anybody to hear it? */
         status = told == DM_OK ? status : told;
     }
@@ -183,10 +216,10 @@ static enum dm_status refill_alone(struct dm_session *session, uint8_t size_clas
     return status;
 }
 
-/* A delete would rather waste a large object than fail. */
-static bool take_larger(struct dm_session *session, uint8_t size_class, enum allocator_need need,
+/* An object of a larger class, of so many bytes at the most. */
+static bool take_larger(struct dm_session *session, uint8_t size_class, enum allocator_need need, uint32_t bytes_max,
                         struct slab_object *out) {
-    for (uint8_t c = size_class + 1; c <= session->pool->class_max; c++) {
+    for (uint8_t c = size_class + 1; c <= session->pool->class_max && sizeclass_bytes(c) <= bytes_max; c++) {
         if (try_take(session, c, need, out)) {
             return true;
         }
@@ -194,20 +227,33 @@ static bool take_larger(struct dm_session *session, uint8_t size_class, enum all
     return false;
 }
 
+/* How much larger: a delete would rather waste any object than fail; a write wastes half of one. */
+static uint32_t bytes_most(uint8_t size_class, enum allocator_need need) {
+    return need == NEED_USUAL ? WASTE_FACTOR * sizeclass_bytes(size_class) : UINT32_MAX;
+}
+
 static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
                                   struct slab_object *out, bool *waited) {
     struct dm_session *session = op->session;
     session->now_ns = pool_clock_ns(session->pool);
     if (need == NEED_USUAL && session->now_ns < session->refused_until_ns[size_class]) {
+        if (take_larger(session, size_class, need, bytes_most(size_class, need), out)) {
+            return DM_OK;
+        }
         session->stats.out_of_memory++;
         return DM_NO_MEMORY;
     }
     uint64_t began_ns = session->now_ns;
     uint64_t deadline_ns = began_ns + (need != NEED_USUAL ? WAIT_ESSENTIAL_MAX_NS : WAIT_MAX_NS);
     for (bool pressed = false;;) {
+        bool essential = need != NEED_USUAL;
+        if (essential && session->memory_low && take_larger(session, size_class, need, ESSENTIAL_BYTES_MAX, out)) {
+            return DM_OK; /* what is there for deletes */
+        }
         enum dm_status status = refill_alone(session, size_class, need, &pressed);
         if (try_take(session, size_class, need, out) ||
-            (status == DM_NO_MEMORY && need != NEED_USUAL && take_larger(session, size_class, need, out))) {
+            (essential &&
+             take_larger(session, size_class, need, status == DM_NO_MEMORY ? UINT32_MAX : ESSENTIAL_BYTES_MAX, out))) {
             return DM_OK;
         }
         if (status == DM_OK) {
@@ -219,7 +265,8 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, enum 
         }
         bool hopeless = status == DM_NO_MEMORY && need == NEED_USUAL && !allocator_coming(session, began_ns);
         if (session->now_ns > deadline_ns || hopeless) {
-            return refuse(session, size_class);
+            bool larger = take_larger(session, size_class, need, bytes_most(size_class, need), out);
+            return larger ? DM_OK : refuse(session, size_class);
         }
         session->stats.reclaim_deferred += status == DM_NO_MEMORY;
         if (!*waited) {
@@ -246,7 +293,12 @@ enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, enum allo
         return DM_OK;
     }
     class->head_written = true;
-    return write_log_head(session, out->size_class, out->address);
+    enum dm_status status = write_log_head(session, out->size_class, out->address);
+    if (status != DM_OK) {
+        class->head_written = false;
+        allocator_give_back(session, out);
+    }
+    return status;
 }
 
 void allocator_give_back(struct dm_session *session, const struct slab_object *object) {
@@ -304,7 +356,7 @@ void allocator_drain(struct dm_session *session) {
             continue;
         }
         slab_give(&session->slab, address);
-        session->has_empty |= slab_block_empty(block);
+        session->has_empty |= only_reserved(block);
     }
 }
 
@@ -312,6 +364,9 @@ void allocator_note_pressure(struct dm_session *session, uint64_t pressure) {
     if (pressure != session->pressure_seen) {
         session->pressure_seen = pressure;
         session->shed_until_ns = session->now_ns + SHED_NS;
+        session->has_empty = true; /* more counts as empty now */
+        session->give_up = true;
+        session->give_up_class = (uint8_t)(pressure >> 1) % SIZECLASS_COUNT;
     }
 }
 
@@ -348,6 +403,27 @@ static enum dm_status shed(struct dm_session *session) {
     return DM_OK;
 }
 
+/* Gives up the blocks of the class that somebody lacks, if they are largely free, the one that we allocate from among
+ * them: where blocks are few, sessions use those of a class by turns. */
+static enum dm_status give_up(struct dm_session *session) {
+    uint8_t c = session->give_up_class;
+    enum dm_status status = DM_OK;
+    session->give_up = false;
+    struct block *block = session->slab.classes[c].partial;
+    while (block != NULL && status == DM_OK) {
+        if (block == reserve_block(session) || block->free < block->objects / 4) {
+            block = block->next;
+            continue;
+        }
+        if (holds_reserved(session, block)) {
+            end_list(session, c);
+        }
+        status = block_release(session, block);
+        block = session->slab.classes[c].partial;
+    }
+    return status;
+}
+
 enum dm_status allocator_maintain(struct dm_session *session) {
     if (session->memory_busy) {
         return DM_OK;
@@ -372,6 +448,12 @@ enum dm_status allocator_maintain(struct dm_session *session) {
     }
     if (status == DM_OK && session->now_ns < session->shed_until_ns) {
         status = shed(session);
+    }
+    if (status == DM_OK && session->give_up) {
+        status = give_up(session);
+    }
+    if (!session->memory_low) {
+        session->reserve_block = 0; /* a block like others */
     }
     if (status == DM_OK && session->has_empty) {
         status = release_empty(session, session->memory_low || session->now_ns < session->shed_until_ns);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "assert.h"
-#include "fusee/round.h"
+#include "fusee/open_round.h"
 
 #define TABLES_BYTES_MAX (512u << 10) /* block tables read in one batch */
 #define MAP_UNIT_BYTES SIZECLASS_BYTES_MIN
@@ -43,10 +43,11 @@ static void search_block(struct search *search, uint32_t region, uint32_t index,
     }
 }
 
-/* A maintenance operation with a buffer, or neither. */
+/* A maintenance operation with a buffer, or neither: session->refusal. */
 static struct fusee_op *begin_with_buffer(struct dm_session *session, uint32_t bytes, struct buffer **buffer) {
     *buffer = buffer_take(&session->buffers, bytes);
     if (*buffer == NULL) {
+        session->refusal = DM_BUSY;
         return NULL;
     }
     struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
@@ -58,7 +59,7 @@ static struct fusee_op *begin_with_buffer(struct dm_session *session, uint32_t b
 
 uint64_t block_reserve(const struct dm_session *session) {
     uint64_t reserve = layout_reserve_blocks(&session->pool->layout);
-    uint64_t most = layout_data_blocks(&session->pool->layout) / 4;
+    uint64_t most = layout_data_blocks(&session->pool->layout) / 3;
     uint64_t each = session->clients_active < most ? session->clients_active : most;
     return reserve > each ? reserve : each;
 }
@@ -73,7 +74,7 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
     struct buffer *buffer;
     struct fusee_op *op = begin_with_buffer(session, at_a_time * table_words * 8, &buffer);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     *out = (struct block_census){0};
     struct search search = {layout, size_class, session->region_cursor, session->epoch, UINT64_MAX, out};
@@ -99,12 +100,47 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
     return status;
 }
 
-/* A round on a block-table word. */
+static bool note_taken(struct dm_session *session, uint64_t number, uint64_t from, uint64_t word) {
+    bool fresh = block_word_state(from) == BLOCK_FREE;
+    if (slab_add(&session->slab, number, word, fresh) == NULL) {
+        return false;
+    }
+    if (fresh) {
+        atomic_fetch_sub_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
+    }
+    return true;
+}
+
+static void note_given_up(struct dm_session *session, uint64_t word) {
+    if (block_word_state(word) == BLOCK_FREE) {
+        atomic_fetch_add_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
+    }
+}
+
+/* A round that took a block or gave one up and had to be gone on with. Without memory for it a block that was taken
+ * stays unused until this client ends. */
+static void block_ended_late(struct fusee_op *op, enum round_result result) {
+    const struct round *round = &op->open.round;
+    if (result != ROUND_WON) {
+        return;
+    }
+    if (block_word_state(round->v_new) == BLOCK_OWNED) {
+        uint64_t number = layout_block_of_word(&op->session->pool->layout, round->address);
+        note_taken(op->session, number, round->v_old, round->v_new);
+    } else {
+        note_given_up(op->session, round->v_new);
+    }
+}
+
+/* A round on a block-table word. DM_BUSY: somebody else was faster. */
 static enum dm_status block_round(struct fusee_op *op, uint64_t number, uint64_t from, uint64_t to) {
     struct round round = {
         .address = layout_block_word_address(&op->session->pool->layout, number), .v_old = from, .v_new = to};
     enum round_result result;
     enum dm_status status = round_run(op, &round, &result);
+    if (status == DM_UNKNOWN_OUTCOME && open_round_keep(op, &round, NULL, block_ended_late)) {
+        return DM_UNREACHABLE;
+    }
     return status != DM_OK ? status : result == ROUND_WON ? DM_OK : DM_BUSY;
 }
 
@@ -170,7 +206,7 @@ enum dm_status block_collect(struct dm_session *session, uint8_t size_class) {
     struct buffer *buffer;
     struct fusee_op *op = begin_with_buffer(session, layout->map_bytes, &buffer);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     enum dm_status status = DM_OK;
     for (uint64_t i = 0; i < layout_blocks(layout) && status == DM_OK; i++) {
@@ -186,21 +222,20 @@ enum dm_status block_collect(struct dm_session *session, uint8_t size_class) {
 enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, const struct block_census *census) {
     struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     bool orphan = block_word_state(census->word) == BLOCK_ORPHAN;
     if (orphan) {
         size_class = block_word_class(census->word);
     }
     uint64_t word = block_word_after(census->word, block_word(BLOCK_OWNED, size_class, session->client));
-    enum dm_status status = block_round(op, census->candidate, census->word, word);
+    /* A second round of ours for the same word could not be told from the first. */
+    bool open = open_round_has(session, layout_block_word_address(&session->pool->layout, census->candidate));
+    enum dm_status status = open ? DM_UNREACHABLE : block_round(op, census->candidate, census->word, word);
     if (status == DM_OK) {
-        struct block *block = slab_add(&session->slab, census->candidate, word, !orphan);
-        if (block == NULL) { /* give it back as it was */
+        if (!note_taken(session, census->candidate, census->word, word)) { /* give it back as it was */
             status = block_round(op, census->candidate, word, block_word_after(word, census->word));
             status = status == DM_OK ? DM_NO_MEMORY : status;
-        } else if (!orphan) {
-            atomic_fetch_sub_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
         }
         session->region_cursor = (uint32_t)(census->candidate / session->pool->layout.blocks_per_region + 1) %
                                  session->pool->layout.super.regions;
@@ -229,7 +264,7 @@ enum dm_status block_mark_free(struct dm_session *session, uint64_t *addresses, 
     const struct layout *layout = &session->pool->layout;
     struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     qsort(addresses, count, sizeof *addresses, compare_addresses);
     enum dm_status status = DM_OK;
@@ -289,12 +324,12 @@ enum dm_status block_release(struct dm_session *session, struct block *block) {
     }
     struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
     if (op == NULL) {
-        return status == DM_OK ? DM_BUSY : status;
+        return status == DM_OK ? session->refusal : status;
     }
     status = block_round(op, number, from, word);
     op_end(op);
-    if (status == DM_OK && empty) {
-        atomic_fetch_add_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
+    if (status == DM_OK) {
+        note_given_up(session, word);
     }
     return status == DM_BUSY ? DM_CORRUPT : status;
 }

@@ -3,29 +3,57 @@
 
 #include "fusee/allocator.h"
 #include "fusee/find.h"
-#include "fusee/round.h"
-
-/* How a round that nobody waits for has ended. */
-enum job_end { JOB_WON, JOB_LOST, JOB_UNKNOWN };
-
-static enum job_end job_round(struct fusee_op *op, struct round *round) {
-    enum round_result result = ROUND_LOST;
-    enum dm_status status = round_run(op, round, &result);
-    if (status != DM_OK) {
-        pool_log(op->session->pool, DM_LOG_WARNING, "a clear round failed at %llx: %s",
-                 (unsigned long long)round->address, dm_status_text(status));
-        return JOB_UNKNOWN;
-    }
-    return result == ROUND_WON ? JOB_WON : JOB_LOST;
-}
+#include "fusee/open_round.h"
 
 /* Second round of a DELETE: tombstone -> unique empty word, backups first (trap T5). Lost: a SET took it over. */
-static void clear_tombstone(struct fusee_op *op, uint64_t slot, uint64_t tombstone) {
-    struct round round = {.address = slot, .v_old = tombstone, .v_new = word_emptied(tombstone), .slot = true};
-    if (job_round(op, &round) == JOB_WON) {
-        allocator_free(op->session, tombstone);
+static void cleared(struct fusee_op *op, const struct round *round, enum round_result result) {
+    if (result == ROUND_WON) {
+        allocator_free(op->session, round->v_old);
     } else {
         op->session->stats.clears_lost++;
+    }
+}
+
+static void cleared_late(struct fusee_op *op, enum round_result result) { cleared(op, &op->open.round, result); }
+
+static void expired(struct fusee_op *op, const struct round *round, enum round_result result) {
+    if (result == ROUND_WON) {
+        op->session->stats.expired_keys++;
+        allocator_free(op->session, round->v_old);
+    } else if (round->object != NULL) {
+        allocator_free(op->session, round->v_new);
+    }
+    if (result == ROUND_WON && round->object != NULL) {
+        job_add(op->session, round->address, round->v_new);
+    }
+}
+
+static void expired_late(struct fusee_op *op, enum round_result result) { expired(op, &op->open.round, result); }
+
+/* A round that nobody waits for. True: *result is set. `object`: of the round, or NULL; gone when it was kept. */
+static bool job_round(struct fusee_op *op, struct round *round, struct buffer **object, enum round_result *result) {
+    enum dm_status status = round_run(op, round, result);
+    if (status == DM_OK) {
+        return true;
+    }
+    open_round_end_fn *ended = word_kind(round->v_old) == WORD_TOMBSTONE ? cleared_late : expired_late;
+    struct buffer *kept = object != NULL ? *object : NULL;
+    if (status == DM_UNKNOWN_OUTCOME && open_round_keep(op, round, kept, ended)) {
+        if (object != NULL) {
+            *object = NULL;
+        }
+    } else {
+        pool_log(op->session->pool, DM_LOG_WARNING, "a clear round failed at %llx: %s",
+                 (unsigned long long)round->address, dm_status_text(status));
+    }
+    return false;
+}
+
+static void clear_tombstone(struct fusee_op *op, uint64_t slot, uint64_t tombstone) {
+    struct round round = {.address = slot, .v_old = tombstone, .v_new = word_emptied(tombstone), .slot = true};
+    enum round_result result;
+    if (job_round(op, &round, NULL, &result)) {
+        cleared(op, &round, result);
     }
 }
 
@@ -64,7 +92,7 @@ static bool prepare_tombstone(struct fusee_op *op, const struct object_header *e
 
 /* Deletes an expired key, if exactly that word is still in the slot (trap T12). `object` and `tombstone` are buffers
  * of its class. */
-static void expire_word(struct fusee_op *op, struct job job, struct buffer *object, struct buffer *tombstone) {
+static void expire_word(struct fusee_op *op, struct job job, struct buffer *object, struct buffer **tombstone) {
     struct location slot = op_locate(op, job.slot, 0);
     struct location at = op_locate(op, word_address(job.word), 0);
     uint32_t bytes = sizeclass_bytes(word_class(job.word));
@@ -81,20 +109,12 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     }
     struct round round = {.address = job.slot, .v_old = job.word, .v_new = word_emptied(job.word), .slot = true};
     bool single = op_replicas(op) == 1;
-    if (!single && !prepare_tombstone(op, header, &round, tombstone)) {
+    if (!single && !prepare_tombstone(op, header, &round, *tombstone)) {
         return;
     }
-    enum job_end end = job_round(op, &round);
-    if (end != JOB_WON) {
-        if (!single && end == JOB_LOST) { /* unknown: the tombstone may be in the slot */
-            allocator_free(op->session, round.v_new);
-        }
-        return;
-    }
-    op->session->stats.expired_keys++;
-    allocator_free(op->session, job.word);
-    if (!single) {
-        clear_tombstone(op, job.slot, round.v_new);
+    enum round_result result;
+    if (job_round(op, &round, single ? NULL : tombstone, &result)) {
+        expired(op, &round, result);
     }
 }
 
@@ -110,7 +130,7 @@ static void job_run(struct dm_session *session, struct job job) {
         struct buffer *object = buffer_take(&session->buffers, bytes);
         struct buffer *tombstone = buffer_take(&session->buffers, bytes);
         if (object != NULL && tombstone != NULL) {
-            expire_word(op, job, object, tombstone);
+            expire_word(op, job, object, &tombstone);
         }
         if (tombstone != NULL) {
             buffer_give(&session->buffers, tombstone);

@@ -242,6 +242,12 @@ uint64_t layout_block_word_address(const struct layout *layout, uint64_t block_n
     return (region << layout->region_shift) + index * sizeof(uint64_t);
 }
 
+uint64_t layout_block_of_word(const struct layout *layout, uint64_t word_address) {
+    uint64_t region = word_address >> layout->region_shift;
+    uint64_t index = (word_address & (layout->super.region_bytes - 1)) / sizeof(uint64_t);
+    return region * layout->blocks_per_region + index;
+}
+
 uint64_t layout_free_map_address(const struct layout *layout, uint64_t block_number) {
     uint64_t region = block_number / layout->blocks_per_region;
     uint64_t index = block_number % layout->blocks_per_region;

@@ -148,6 +148,8 @@ uint64_t layout_reserve_blocks(const struct layout *layout);
 
 /* Global address of the block-table word and of the free map of a block. */
 uint64_t layout_block_word_address(const struct layout *layout, uint64_t block_number);
+/* The number again, from that address. */
+uint64_t layout_block_of_word(const struct layout *layout, uint64_t word_address);
 uint64_t layout_free_map_address(const struct layout *layout, uint64_t block_number);
 
 static inline uint64_t layout_subtable_address(const struct layout *layout, uint32_t subtable) {

@@ -32,11 +32,10 @@ static struct fusee_op *op_take(struct dm_session *session) {
 }
 
 struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
-    if (!session->announced && epoch_announce(session) != DM_OK) {
-        return NULL;
-    }
-    struct fusee_op *op = op_take(session);
+    enum dm_status status = session->announced ? DM_OK : epoch_announce(session);
+    struct fusee_op *op = status == DM_OK ? op_take(session) : NULL;
     if (op == NULL) {
+        session->refusal = status == DM_OK ? DM_BUSY : status;
         return NULL;
     }
     if (++session->now_uses >= CLOCK_EVERY_OPERATIONS) {
@@ -56,6 +55,23 @@ struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
     session->in_flight[op->epoch % EPOCH_RING]++;
     session->in_flight_total++;
     return op;
+}
+
+struct fusee_op *op_clone(const struct fusee_op *op) {
+    struct dm_session *session = op->session;
+    struct fusee_op *clone = op_take(session);
+    if (clone == NULL) {
+        return NULL;
+    }
+    *clone = *op;
+    clone->kind = DM_KIND_CLEAR;
+    memset(&clone->cost, 0, sizeof clone->cost);
+    clone->object = NULL;
+    clone->candidate_count = 0;
+    clone->spare.address = 0;
+    session->in_flight[clone->epoch % EPOCH_RING]++;
+    session->in_flight_total++;
+    return clone;
 }
 
 void op_leave(struct fusee_op *op) {

@@ -172,7 +172,7 @@ static enum dm_status scan_run(struct scan *scan, uint32_t count) {
 enum dm_status dm_scan(struct dm_session *session, const struct dm_scan *request, uint64_t *cursor) {
     struct fusee_op *op = op_begin(session, DM_KIND_SCAN);
     if (op == NULL) {
-        return DM_BUSY;
+        return session->refusal;
     }
     uint8_t depth = session->pool->depth;
     struct buffer *slots = buffer_take(&session->buffers, INDEX_SLOTS * sizeof(uint64_t));

@@ -8,6 +8,7 @@
 #include "fusee/block.h"
 #include "fusee/epoch.h"
 #include "fusee/job.h"
+#include "fusee/open_round.h"
 
 #define TICK_NS UINT64_C(10000000)        /* while there is something to do */
 #define IDLE_TICK_NS UINT64_C(1000000000) /* otherwise: does anybody need memory? */
@@ -29,8 +30,7 @@ static bool take_seat(struct dm_session *session, uint32_t client) {
     return fabric->ops->seat_take == NULL || fabric->ops->seat_take(fabric, client);
 }
 
-static void leave_seat(struct dm_session *session, uint32_t client) {
-    struct dm_fabric *fabric = session->pool->fabric;
+static void leave_seat(struct dm_fabric *fabric, uint32_t client) {
     if (fabric->ops->seat_leave != NULL) {
         fabric->ops->seat_leave(fabric, client);
     }
@@ -95,11 +95,13 @@ static enum dm_status claim_client(struct dm_session *session, char *error, size
             break;
         }
         session->client = (uint16_t)client;
+        session->seated = true;
         status = cas_owner(session, client, 0, session->client_nonce);
         if (status == DM_OK) {
             status = reset_record(session, buffer->bytes);
-        } else {
-            leave_seat(session, client);
+        } else if (status == DM_BUSY) {
+            leave_seat(session->pool->fabric, client);
+            session->seated = false;
         }
     }
     buffer_give(&session->buffers, buffer);
@@ -141,20 +143,30 @@ static void settle(struct dm_session *session) {
     }
 }
 
+/* Waits, for a bounded time, for the rounds that a failure left half done. */
+static enum dm_status end_open_rounds(struct dm_session *session) {
+    for (int tick = 0; tick < CLOSE_TICKS_MAX && session->open_rounds != NULL; tick++) {
+        open_round_run_all(session);
+        dm_coro_sleep(session->sched, TICK_NS);
+    }
+    return session->open_rounds == NULL ? DM_OK : DM_UNREACHABLE;
+}
+
 static void close_coroutine(void *argument) {
     struct opening *opening = argument;
     struct dm_session *session = opening->session;
     job_run_all(session);
-    settle(session);
-    opening->status = allocator_close(session);
+    opening->status = end_open_rounds(session);
+    if (opening->status == DM_OK) {
+        job_run_all(session);
+        settle(session);
+        opening->status = allocator_close(session);
+    }
     if (opening->status == DM_OK) {
         opening->status = epoch_retire(session);
     }
     if (opening->status == DM_OK) {
         opening->status = cas_owner(session, session->client, session->client_nonce, 0);
-    }
-    if (opening->status == DM_OK) {
-        leave_seat(session, session->client);
     }
     opening->ended = true;
 }
@@ -172,6 +184,7 @@ static enum dm_status run_to_end(struct opening *opening, void (*fn)(void *)) {
 
 static void session_free(struct dm_session *session) {
     const struct dm_env *env = session->env;
+    struct dm_fabric *fabric = session->pool->fabric;
     if (session->slab.blocks != NULL) {
         slab_close(&session->slab);
     }
@@ -183,6 +196,9 @@ static void session_free(struct dm_session *session) {
     }
     if (session->endpoint != NULL) {
         session->endpoint->fabric->ops->endpoint_close(session->endpoint);
+    }
+    if (session->seated) { /* nothing of it is under way any more; if its record is still there, others repair it */
+        leave_seat(fabric, session->client);
     }
     env->release(env->context, session);
 }
@@ -239,6 +255,9 @@ void dm_session_close(struct dm_session *session) {
 
 static void jobs_coroutine(void *argument) {
     struct dm_session *session = argument;
+    if (open_round_due_ns(session) <= session->now_ns) {
+        open_round_run_all(session);
+    }
     job_run_all(session);
     session->jobs_running = false;
 }
@@ -274,8 +293,11 @@ static uint64_t until(uint64_t when_ns, uint64_t now_ns) { return when_ns > now_
 /* ns until a coroutine or the housekeeping has something to do by itself. */
 static uint64_t due_after_ns(const struct dm_session *session) {
     uint64_t next_ns = dm_sched_next_ns(session->sched);
-    uint64_t tick_ns = session->maintaining ? UINT64_MAX : until(session->tick_ns, session->now_ns);
-    return next_ns < tick_ns ? next_ns : tick_ns;
+    uint64_t due_ns = session->maintaining ? UINT64_MAX : session->tick_ns;
+    uint64_t open_ns = session->jobs_running ? UINT64_MAX : open_round_due_ns(session);
+    due_ns = open_ns < due_ns ? open_ns : due_ns;
+    due_ns = due_ns == UINT64_MAX ? due_ns : until(due_ns, session->now_ns);
+    return next_ns < due_ns ? next_ns : due_ns;
 }
 
 uint64_t dm_session_poll(struct dm_session *session) {
@@ -283,7 +305,7 @@ uint64_t dm_session_poll(struct dm_session *session) {
     endpoint->fabric->ops->poll(endpoint);
     dm_sched_run(session->sched);
     session->now_ns = pool_clock_ns(session->pool);
-    if (session->job_count != 0 && !session->jobs_running) {
+    if ((session->job_count != 0 || open_round_due_ns(session) <= session->now_ns) && !session->jobs_running) {
         session->jobs_running = true; /* the coroutine resets it, perhaps before the next line */
         if (dm_sched_spawn(session->sched, jobs_coroutine, session) != DM_OK) {
             session->jobs_running = false;

@@ -8,6 +8,7 @@
 #include "fusee/object.h"
 #include "fusee/pool.h"
 #include "fusee/repair.h"
+#include "fusee/round.h"
 #include "fusee/slab.h"
 #include "fusee/word.h"
 
@@ -39,7 +40,10 @@ struct dm_session {
     bool memory_busy;       /* a coroutine is in the allocator's slow path */
     bool memory_low;        /* the last count found only the reserve */
     bool has_empty;         /* a block may have become empty */
-    uint64_t shed_until_ns; /* somebody ran out of memory: give up what we do not need */
+    uint64_t shed_until_ns; /* somebody ran out of memory: give up what we do not need, */
+    bool give_up;           /* and once, of this class, also what we would use next */
+    uint8_t give_up_class;
+    uint64_t reserve_block; /* number + 1 of the block that deletes have taken from the reserve; 0 = none */
     uint64_t collected_ns[SIZECLASS_COUNT];
     uint64_t counted_ns; /* last census of the blocks */
     uint64_t refused_until_ns[SIZECLASS_COUNT];
@@ -49,6 +53,7 @@ struct dm_session {
     /* reclamation */
     uint16_t client;
     uint64_t client_nonce;
+    bool seated;                    /* `client` is a seat that this session holds */
     uint64_t epoch;                 /* as last read, */
     uint64_t epoch_seen_ns;         /* and when it was first read */
     uint64_t pressure_seen;         /* last value of the pressure word */
@@ -69,8 +74,11 @@ struct dm_session {
     struct job jobs[SESSION_JOBS_MAX];
     uint32_t job_head, job_count;
     bool jobs_running;
+    struct fusee_op *open_rounds; /* open_round.h, a list by next_free */
+    uint64_t open_round_ns;       /* when they are tried next */
     struct watch watch;
 
+    enum dm_status refusal; /* why op_begin has answered NULL */
     struct dm_session_stats stats;
     struct dm_cost last_cost;
 };
@@ -87,6 +95,17 @@ struct candidate {
     uint16_t slot;
     uint64_t word;
     struct buffer *object;
+};
+
+/* What a round that ended by itself leaves to be done. */
+typedef void open_round_end_fn(struct fusee_op *op, enum round_result result);
+
+/* See open_round.h. */
+struct open_round {
+    struct round round;
+    struct buffer *object;
+    open_round_end_fn *ended;
+    struct dm_key key; /* in `object` */
 };
 
 /* One operation, in registered memory (its words and buckets are local ends of READs). Taken and given back in last
@@ -121,6 +140,7 @@ struct fusee_op {
     uint32_t foreign_word_count;
 
     struct slab_object spare; /* write.c: taken for an attempt that had to begin again; address 0 = none */
+    struct open_round open;
 
     uint64_t slot_word;
     uint64_t buckets[LAYOUT_REPLICAS_MAX][2][INDEX_COMBINED_SLOTS]; /* the primary's, then the backups' */
@@ -130,7 +150,7 @@ struct fusee_op {
 /* ---- op.c ------------------------------------------------------------------------------------------------------ */
 
 /* Begins an operation: takes an op, announces the session if it was idle, counts it into the current epoch.
- * NULL: no memory. Inside a coroutine. */
+ * NULL: session->refusal says why. Inside a coroutine. */
 struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind);
 /* Points it at a key. */
 void op_set_key(struct fusee_op *op, const struct dm_key *key);
@@ -138,6 +158,10 @@ void op_set_key(struct fusee_op *op, const struct dm_key *key);
 void op_end(struct fusee_op *op);
 /* Ends one of many that share the batches of another, which books them all. */
 void op_give(struct fusee_op *op);
+
+/* Another operation in the epoch of `op`, off the request path, with the same key and buckets and nothing else of its.
+ * NULL: no memory. */
+struct fusee_op *op_clone(const struct fusee_op *op);
 
 /* An operation that waits for memory leaves its epoch meanwhile, because it would hold up the grace period that it
  * waits for. Behind op_enter it knows nothing any more of what it has read: words may have been used again. */
@@ -154,6 +178,9 @@ static inline struct location op_locate(const struct fusee_op *op, uint64_t addr
 }
 static inline uint64_t op_slot_address(const struct fusee_op *op, uint16_t slot) {
     return op->subtable + index_slot_offset(slot);
+}
+static inline uint16_t op_slot_number(const struct fusee_op *op, uint64_t address) {
+    return (uint16_t)((address - op->subtable - INDEX_CONTROL_BYTES) / sizeof(uint64_t));
 }
 /* Of the words of the objects that this operation allocates (trap T3). */
 static inline uint8_t op_tag(const struct fusee_op *op) { return op->epoch & WORD_TAG_MASK; }

@@ -7,7 +7,7 @@
 #include "fusee/allocator.h"
 #include "fusee/find.h"
 #include "fusee/job.h"
-#include "fusee/round.h"
+#include "fusee/open_round.h"
 #include "fusee/snapshot.h"
 
 /* How an attempt ended, and where the next one begins. */
@@ -166,22 +166,32 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
 }
 
 /* What a won round leaves behind: the old object, cache and copy, a tombstone to clear. */
-static void settle(struct fusee_op *op, const struct attempt *attempt, const void *object) {
+static void settle(struct fusee_op *op, const struct round *round) {
     struct dm_session *session = op->session;
-    if (word_kind(attempt->v_old) != WORD_EMPTY) {
-        allocator_free(session, attempt->v_old);
+    if (word_kind(round->v_old) != WORD_EMPTY) {
+        allocator_free(session, round->v_old);
     }
-    if (attempt->action == DM_DELETE) {
+    if (!word_is_live(round->v_new)) {
         cache_drop(&session->pool->cache, op->hash);
         copy_drop(&session->pool->copies, op->hash);
-        if (word_kind(attempt->v_new) == WORD_TOMBSTONE) {
-            job_add(session, op_slot_address(op, attempt->slot), attempt->v_new);
+        if (word_kind(round->v_new) == WORD_TOMBSTONE) {
+            job_add(session, round->address, round->v_new);
         }
         return;
     }
-    session->stats.tombstones_reused += word_kind(attempt->v_old) == WORD_TOMBSTONE;
-    cache_store(&session->pool->cache, op->hash, attempt->slot, attempt->v_new, op->epoch);
-    copy_store(&session->pool->copies, object, attempt->slot, attempt->v_new, op->epoch);
+    session->stats.tombstones_reused += word_kind(round->v_old) == WORD_TOMBSTONE;
+    uint16_t slot = op_slot_number(op, round->address);
+    cache_store(&session->pool->cache, op->hash, slot, round->v_new, op->epoch);
+    copy_store(&session->pool->copies, round->object, slot, round->v_new, op->epoch);
+}
+
+/* Nobody waits any more for this write. */
+static void ended_late(struct fusee_op *op, enum round_result result) {
+    if (result == ROUND_WON) {
+        settle(op, &op->open.round);
+    } else if (op->open.object != NULL) {
+        allocator_free(op->session, op->open.round.v_new);
+    }
 }
 
 static enum dm_status finish_lost(struct fusee_op *op, struct attempt *attempt, bool insert) {
@@ -241,27 +251,26 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
     round.address = op_slot_address(op, attempt->slot);
     round.v_old = attempt->v_old;
     round.v_new = attempt->v_new;
-    enum round_result result = ROUND_LOST;
+    enum round_result result;
     status = round_run(op, &round, &result);
     if (status == DM_OK && result == ROUND_WON) {
-        settle(op, attempt, round.object);
+        settle(op, &round);
     }
-    if (object != NULL) {
+    bool has_object = object != NULL;
+    bool kept = status == DM_UNKNOWN_OUTCOME && open_round_keep(op, &round, object, ended_late);
+    if (has_object && !kept) {
         buffer_give(&session->buffers, object);
     }
+    if (has_object && result != ROUND_WON && (status == DM_OK || result == ROUND_CONFLICT)) {
+        allocator_free(session, attempt->v_new); /* otherwise it is in a slot, or may be */
+    }
     if (status != DM_OK) {
-        return status; /* the object may be in a slot: it is not freed */
+        return status;
     }
     if (attempt->guess) {
         note_guess(op, result == ROUND_STALE);
     }
-    if (result == ROUND_WON) {
-        return DM_OK;
-    }
-    if (object != NULL) {
-        allocator_free(session, attempt->v_new);
-    }
-    return conclude(op, attempt, round.insert, result);
+    return result == ROUND_WON ? DM_OK : conclude(op, attempt, round.insert, result);
 }
 
 /* Begins from a copy of the key's object instead of reading slot and object: op looks as if find had found it. Not when
@@ -346,6 +355,9 @@ static enum dm_status write_attempts(struct fusee_op *op, const struct write_req
 }
 
 enum dm_status write_run(struct fusee_op *op, const struct write_request *request) {
+    if (op->session->stats.rounds_open >= OPEN_ROUNDS_MAX) {
+        return DM_UNREACHABLE;
+    }
     enum dm_status status = write_attempts(op, request);
     drop_spare(op);
     return status;

@@ -185,6 +185,11 @@ static void draw_nodes(struct plan *plan) {
     plan->partitions = maybe(prng, 60, (uint32_t)between(prng, 1, 4));
     plan->partition_odds = 10000;
     plan->partition_ns = unit * between(prng, 10, 2000);
+    if (prng_chance(prng, 30)) { /* clients fall silent, and have to announce themselves to a node that is not there */
+        plan->think_ns = between(prng, 200, 500) * MS;
+        plan->partition_odds = 1000;
+        plan->partition_ns = 2000 * MS;
+    }
     if (plan->partitions == 0 || prng_chance(prng, 30)) {
         plan->loss = (enum loss)between(prng, LOSS_FOR_GOOD, LOSS_KIND_COUNT - 1);
         plan->loss_node = (uint32_t)prng_below(prng, plan->nodes);

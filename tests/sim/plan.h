@@ -93,14 +93,16 @@ bool plan_simpler(const struct plan *plan, uint32_t *step, struct plan *simpler)
 static inline bool plan_is_harsh(const struct plan *plan) {
     return plan->kills != 0 || plan->net.break_permyriad != 0 || plan->partitions != 0 || plan->loss != LOSS_NONE;
 }
-/* All that goes wrong is clients that die, and their repair makes up for it. */
-static inline bool plan_is_repaired(const struct plan *plan) {
-    return plan->kills != 0 && plan->net.break_permyriad == 0 && plan->partitions == 0 && plan->loss == LOSS_NONE;
+/* Nodes may be out of reach, so that operations may be refused. */
+static inline bool plan_is_cut(const struct plan *plan) {
+    return plan->net.break_permyriad != 0 || plan->partitions != 0 || plan->loss != LOSS_NONE;
 }
 /* A node's memory is gone for good. */
 static inline bool plan_loses_memory(const struct plan *plan) {
     return plan->loss != LOSS_NONE && plan->loss != LOSS_KEPT;
 }
+/* Whatever goes wrong passes, and then no round is open: dead clients' are ended by repair, living ones end their own. */
+static inline bool plan_is_repaired(const struct plan *plan) { return plan_is_harsh(plan) && !plan_loses_memory(plan); }
 void plan_print(const struct plan *plan);
 uint64_t plan_stream(struct plan *plan);
 

@@ -251,6 +251,9 @@ static enum dm_status sim_endpoint_open(struct dm_fabric *base, struct dm_sched 
 
 static void sim_endpoint_close(struct dm_endpoint *base) {
     struct sim_endpoint *endpoint = (struct sim_endpoint *)base;
+    for (uint32_t n = 0; n < base->fabric->node_count; n++) { /* its queue pairs go with it */
+        flights_cut_late((struct sim_fabric *)base->fabric, endpoint->client, n);
+    }
     while (endpoint->pieces != NULL) {
         struct memory_piece *piece = endpoint->pieces;
         endpoint->pieces = piece->next;

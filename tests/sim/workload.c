@@ -181,7 +181,7 @@ void workload_clock_read(struct world *world, const struct gateway *gateway, int
 static void end_unknown(struct world *world, struct history_op *op) {
     op->unknown = true;
     op->wall_high_ms = INT64_MAX;
-    state_of(world)->keys[op->key].stuck |= plan_is_harsh(&world->plan) && !plan_is_repaired(&world->plan);
+    state_of(world)->keys[op->key].stuck |= plan_loses_memory(&world->plan);
     world->rare[RARE_OUTCOME_UNKNOWN]++;
 }
 
@@ -191,10 +191,10 @@ static bool is_expected(const struct world *world, enum history_kind kind, enum 
     switch (status) {
     case DM_NO_MEMORY: /* there is always memory for a delete */
         return kind != HISTORY_GET && (kind != HISTORY_DELETE || plan_is_harsh(plan) || plan->refuse_permyriad != 0);
-    case DM_BUSY: /* also for who cannot announce itself to a node that is out of reach */
-        return plan->refuse_permyriad != 0 || plan_is_harsh(plan);
+    case DM_BUSY:
+        return plan->refuse_permyriad != 0;
     case DM_UNREACHABLE:
-        return plan_is_harsh(plan);
+        return plan_is_cut(plan);
     case DM_UNKNOWN_OUTCOME: /* also for those who waited 10 s for one that sleeps longer */
         return plan_is_harsh(plan) || plan->long_sleeps;
     default:
@@ -222,6 +222,7 @@ static void end(struct world *world, struct worker *worker, uint32_t i, enum dm_
         world_fail(world, "an operation ended with \"%s\"", dm_status_text(status));
     }
     worker->client->refused += status == DM_NO_MEMORY;
+    world->rare[RARE_UNREACHABLE] += status == DM_UNREACHABLE;
     if (status == DM_UNKNOWN_OUTCOME && op->kind != HISTORY_GET) {
         end_unknown(world, op);
         op->ended = HISTORY_OPEN;

@@ -59,6 +59,9 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_CLIENT_PAUSED] = "client paused",
     [RARE_CLIENT_LEFT] = "client left and came back",
     [RARE_OUTCOME_UNKNOWN] = "outcome unknown",
+    [RARE_ROUND_RESUMED] = "own round ended behind a failure",
+    [RARE_OUTCOME_PROVED] = "unknown outcome proved by the chain",
+    [RARE_UNREACHABLE] = "operation refused, node out of reach",
     [RARE_OBJECT_UNREADABLE] = "object behind a primary's word unreadable",
 };
 
@@ -195,6 +198,8 @@ static void client_count_rare(struct world *world, struct client *client) {
     world->rare[RARE_CLIENT_REPAIRED] += stats.clients_repaired;
     world->rare[RARE_ROUND_REPAIRED] += stats.rounds_repaired;
     world->rare[RARE_OBJECT_RECOVERED] += stats.objects_recovered;
+    world->rare[RARE_ROUND_RESUMED] += stats.rounds_resumed;
+    world->rare[RARE_OUTCOME_PROVED] += stats.outcomes_proved;
     world->rare[RARE_RECLAIM_DEFERRED] += stats.reclaim_deferred;
     world->rare[RARE_BUCKETS_FULL] += client->refused > stats.out_of_memory ? client->refused - stats.out_of_memory : 0;
     client->refused = 0;
@@ -238,7 +243,8 @@ static void client_refused(struct world *world, struct client *client, enum dm_s
     }
     world->rare[RARE_ATTACH_REFUSED] += status == DM_UNREACHABLE || status == DM_INCOMPATIBLE;
     world->refusals++;
-    client->next_ns = world->fabric.now_ns + plan->cpu_ns * 1000;
+    uint64_t turn_ns = plan->cpu_ns * 1000;
+    client->next_ns = world->fabric.now_ns + (turn_ns > plan->partition_ns / 8 ? turn_ns : plan->partition_ns / 8);
 }
 
 static void client_come(struct world *world, struct client *client) {

@@ -45,6 +45,9 @@ enum rare {
     RARE_CLIENT_PAUSED,
     RARE_CLIENT_LEFT,
     RARE_OUTCOME_UNKNOWN,
+    RARE_ROUND_RESUMED,
+    RARE_OUTCOME_PROVED,
+    RARE_UNREACHABLE,
     RARE_OBJECT_UNREADABLE, /* must be none: the primary names whole objects only, and they stay for the grace period */
     RARE_COUNT
 };

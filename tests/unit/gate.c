@@ -20,7 +20,7 @@ struct gate_wait {
 struct gate_endpoint {
     struct dm_endpoint head;
     struct dm_endpoint *inner;
-    bool closed, dead;
+    bool closed, dead, cut;
     struct gate_wait *first;
     uint32_t waiting;
 };
@@ -72,7 +72,7 @@ static void gate_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     batch->failed = 0;
     dm_batch_count(base, batch);
     watch((struct gate_fabric *)base->fabric, batch);
-    if (gate->dead) {
+    if (gate->dead || gate->cut) {
         flush(&wait);
         return;
     }
@@ -296,9 +296,17 @@ void gate_open(struct dm_session *session) {
     }
 }
 
+void gate_break(struct dm_session *session) {
+    flush(oldest(session));
+    let_go(session);
+}
+
+void gate_cut(struct dm_session *session, bool cut) { gate_of(session)->cut = cut; }
+
 void gate_kill(struct dm_session *session) {
     struct gate_endpoint *gate = gate_of(session);
     gate->dead = true;
+    session->watch.closing = true; /* it does not live to try again */
     while (gate->first != NULL) {
         flush(gate->first);
         let_go(session);

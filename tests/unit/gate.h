@@ -46,6 +46,11 @@ void gate_pass_to_cas(struct dm_session *session);
 /* Passes batches until none waits, at most `most`; returns how many. */
 uint32_t gate_pass_all(struct dm_session *session, uint32_t most);
 
+/* The oldest waiting batch fails: of it only that happens which has been carried out. */
+void gate_break(struct dm_session *session);
+/* Every batch that the session posts fails from now on, and nothing of it happens; until it is not cut any more. */
+void gate_cut(struct dm_session *session, bool cut);
+
 /* The client dies: nothing more of what waits, or of what it posts later, takes effect. */
 void gate_kill(struct dm_session *session);
 

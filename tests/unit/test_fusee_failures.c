@@ -449,6 +449,26 @@ static void f3_9_with_a_memory_node_gone_no_read_is_wrong(void **state) {
     assert_in_range(read_well, 3 * NODES * KEYS / 2, 3 * NODES * KEYS * 2 - 1); /* those of the nodes that are there */
 }
 
+/* Who has been silent announces itself first, and that needs node 0. */
+static void f3_9_who_cannot_announce_itself_says_that_a_node_is_gone(void **state) {
+    (void)state;
+    const enum call_kind kinds[] = {CALL_GET, CALL_PUT, CALL_DELETE, CALL_INCR};
+    FOR_R(r) {
+        struct world *world = open_spread(r);
+        put_numbered(world, 0, "k", KEYS);
+        world_poll(world, 2000 * MS);
+        assert_false(world->session[1]->announced);
+        break_node(world, 0, true);
+        for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+            assert_int_equal(call_run(world, 1, kinds[i], "k0", "new").status, DM_UNREACHABLE);
+        }
+        world->fabric->ops = broken.inner;
+        assert_int_equal(world_put(world, 1, "k0", "k0"), DM_OK);
+        expect_numbered(world, 2, "k", KEYS);
+        world_close(world);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f3_1_a_cached_read_sees_what_another_client_has_written),
@@ -461,6 +481,7 @@ int main(void) {
         cmocka_unit_test(f3_8_a_delete_of_a_dead_client_happened_once_or_not_at_all),
         cmocka_unit_test(f3_9_with_a_memory_node_gone_nothing_succeeds_that_did_not_happen),
         cmocka_unit_test(f3_9_with_a_memory_node_gone_no_read_is_wrong),
+        cmocka_unit_test(f3_9_who_cannot_announce_itself_says_that_a_node_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
