@@ -43,7 +43,9 @@ const struct rdma_key *rdma_keys(size_t *count) {
 
 static bool word_allowed(const char *choices, const char *word) {
     const size_t length = strlen(word);
-    for (const char *at = choices; length > 0 && (at = strstr(at, word)) != NULL; at++)
+    if (length == 0 || strchr(word, ' ') != NULL) /* one of the words, not several */
+        return false;
+    for (const char *at = choices; (at = strstr(at, word)) != NULL; at++)
         if ((at == choices || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
             return true;
     return false;

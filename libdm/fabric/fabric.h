@@ -12,10 +12,18 @@
  *   - a CAS that does not match is no error and does not stop its chain;
  *   - after an error every later operation of the chain is DM_OP_FLUSHED, and an unknown prefix of the chain (the
  *     failed operation and flushed ones included) may have taken effect;
+ *   - when a chain has been returned with an error, nothing of it takes effect any more behind anything that the
+ *     endpoint posts to that node afterwards: not behind the first operation that is carried out there. (Until then it
+ *     may: packets can still be on their way. So whoever repeats the same CAS until it gets an answer has the last
+ *     word.)
+ *   - an operation on a node that cannot be reached is returned with an error within a bounded time, and not at once
+ *     again and again: who repeats it does not spin;
  *   - a READ or WRITE of more than 8 bytes can be torn at 8-byte boundaries; an aligned 8-byte word cannot;
  *   - CAS and FAA work on aligned 8-byte words and are atomic against each other and against 8-byte READs and WRITEs.
  *
- * Remote addresses are byte offsets in the node's memory. Local buffers lie in memory from dm_endpoint_memory.
+ * Remote addresses are byte offsets in the node's memory. Local buffers lie in memory from dm_endpoint_memory; what a
+ * READ brings must not overlap a buffer that the batch WRITEs from, and is undefined until the batch has ended, and
+ * when the READ has failed.
  * Words are in the byte order of the hosts, which must be little-endian.
  */
 #ifndef DM_FABRIC_H

@@ -15,8 +15,9 @@
  *   connector:  CONNECT, CLOSE --the endpoint closes--> NONE
  *
  * So a queue pair is gone before anybody is told that its operations have ended, and a new connection of a link ends
- * the old one at the node too: nothing of a broken chain takes effect behind what is posted later. While a link is not
- * UP, operations on it fail at once.
+ * the old one at the node too, before it is accepted: nothing of a broken chain takes effect behind what is posted
+ * later. An operation on a link that is not UP waits for it, but not for long: then it fails, without having been
+ * posted.
  */
 #ifndef DM_FABRIC_VERBS_H
 #define DM_FABRIC_VERBS_H
@@ -38,6 +39,9 @@
 #define VERBS_NS_PER_MS UINT64_C(1000000)
 #define VERBS_OPEN_MS 10000u   /* to connect one node at start */
 #define VERBS_CONNECT_MS 2000u /* ... and later */
+#define VERBS_HOLD_MS 64u      /* operations wait so long for a link that has just broken; then they fail */
+#define VERBS_HOLD_LATER_MS 8u /* ... and so long for one that has been down for */
+#define VERBS_DOWN_LONG_MS 1000u
 #define VERBS_BACKOFF_MIN_MS 50u
 #define VERBS_BACKOFF_MAX_MS 1000u
 
@@ -82,6 +86,7 @@ struct verbs_link {
     /* the endpoint's thread's */
     uint32_t posted;                          /* work requests in the send queue */
     uint32_t reads;                           /* READs and atomics among them */
+    uint64_t broke_ns;                        /* when it was last found broken */
     struct verbs_chain *flying, *flying_last; /* chains posted, oldest first */
     struct verbs_chain *waiting, *waiting_last;
     /* the connector's */
@@ -137,6 +142,7 @@ struct verbs_chain {
     struct dm_batch *batch;
     struct verbs_link *link;
     uint64_t *results;     /* DM_BATCH_OPS words in registered memory: what atomics find */
+    uint64_t mark;         /* where answers will be, until they come (verbs_mark.h); 0: not needed */
     uint32_t generation;   /* makes a late completion of an earlier use harmless */
     uint16_t index;        /* among the endpoint's chains */
     uint16_t count;        /* work requests */
@@ -172,6 +178,7 @@ struct verbs_endpoint {
     struct verbs_chain *chains; /* VERBS_CHAINS_MAX */
     struct verbs_chain *chains_free;
     uint32_t chains_free_count;
+    uint64_t marks;                          /* used so far, from a random start */
     struct dm_batch *waiting, *waiting_last; /* batches for which there were not chains enough */
     bool failure_logged;
     _Atomic bool closing; /* links that the connector has are not to be connected any more */
@@ -271,8 +278,8 @@ size_t verbs_poll(struct dm_endpoint *endpoint);
 uint32_t verbs_pending(const struct dm_endpoint *endpoint);
 int verbs_descriptor(const struct dm_endpoint *endpoint);
 bool verbs_arm(struct dm_endpoint *endpoint);
-/* Until the descriptor is readable, or a moment has passed. */
-void verbs_endpoint_sleep(struct verbs_endpoint *endpoint);
+/* Until the descriptor is readable, or most_ms have passed. */
+void verbs_endpoint_sleep(struct verbs_endpoint *endpoint, int most_ms);
 
 static inline uint64_t verbs_clock_ns(const struct verbs_fabric *fabric) {
     return fabric->head.env->clock_ns(fabric->head.env->context);

@@ -10,9 +10,11 @@
 
 #include "assert.h"
 #include "verbs.h"
+#include "verbs_mark.h"
 #include "verbs_request.h"
 
 #define SPIN_NS UINT64_C(50000) /* polling before sleeping, where a batch is waited for without coroutines */
+#define SLEEP_MS 100            /* at most, where nobody else watches the time */
 
 /* ---- The end of a chain ----------------------------------------------------------------------------------------- */
 
@@ -52,8 +54,10 @@ void verbs_chain_end(struct verbs_endpoint *endpoint, struct verbs_chain *chain,
 
 void verbs_link_break(struct verbs_endpoint *endpoint, struct verbs_link *link) {
     struct verbs_fabric *fabric = (struct verbs_fabric *)endpoint->head.fabric;
-    if (atomic_load_explicit(&link->state, memory_order_acquire) == VERBS_LINK_UP)
-        verbs_connector_give(fabric, link, VERBS_LINK_CLOSE);
+    if (atomic_load_explicit(&link->state, memory_order_acquire) != VERBS_LINK_UP)
+        return;
+    link->broke_ns = verbs_clock_ns(fabric);
+    verbs_connector_give(fabric, link, VERBS_LINK_CLOSE);
 }
 
 /* ---- Posting ---------------------------------------------------------------------------------------------------- */
@@ -75,6 +79,8 @@ static void chain_build(struct verbs_endpoint *endpoint, const struct verbs_chai
         dm_assert(registered); /* fabric.h: local buffers come from dm_endpoint_memory */
         part->addr = (uintptr_t)local;
         part->length = op->length;
+        if (chain->mark != 0)
+            verbs_mark_put(op, &chain->results[i], chain->mark);
         verbs_request_build(&endpoint->requests[count], op, part, &target);
         endpoint->requests[count].wr_id = verbs_request_id(chain->generation, chain->index, i);
         endpoint->requests[count].next = &endpoint->requests[count + 1];
@@ -95,12 +101,14 @@ static void chain_append(struct verbs_chain **first, struct verbs_chain **last, 
 }
 
 void verbs_link_post(struct verbs_endpoint *endpoint, struct verbs_link *link) {
+    const bool software = ((struct verbs_fabric *)endpoint->head.fabric)->device.software;
     struct ibv_send_wr *bad;
     while (link->waiting && verbs_chain_fits(link->waiting, link, endpoint->send_depth)) {
         if (atomic_load_explicit(&link->state, memory_order_acquire) != VERBS_LINK_UP)
             return; /* ended when the link is DEAD */
         struct verbs_chain *chain = link->waiting;
         link->waiting = chain->next;
+        chain->mark = software ? verbs_mark_make(endpoint->marks++) : 0;
         chain_build(endpoint, chain);
         chain->flying = true;
         link->posted += chain->count;
@@ -201,6 +209,37 @@ void verbs_batches_resume(struct verbs_endpoint *endpoint) {
     }
 }
 
+/* The link among these that has broken last, of those that are down; NULL: all are up. */
+static const struct verbs_link *link_down(const struct verbs_endpoint *endpoint, uint64_t nodes) {
+    const struct verbs_link *last = NULL;
+    for (; nodes != 0; nodes &= nodes - 1) {
+        const struct verbs_link *link = &endpoint->links[__builtin_ctzll(nodes)];
+        if (atomic_load_explicit(&link->state, memory_order_acquire) != VERBS_LINK_UP &&
+            (!last || link->broke_ns > last->broke_ns))
+            last = link;
+    }
+    return last;
+}
+
+/* A link that broke is often back within some ms. So whoever needs it waits for that, with growing pauses; and who
+ * tries again and again what fails does not spin. */
+static void links_await(struct verbs_endpoint *endpoint, uint64_t nodes) {
+    const struct verbs_fabric *fabric = (const struct verbs_fabric *)endpoint->head.fabric;
+    struct dm_sched *sched = endpoint->head.sched;
+    const struct verbs_link *link;
+    for (uint64_t pause_ms = 1; (link = link_down(endpoint, nodes)) != NULL; pause_ms *= 2) {
+        const bool fresh = verbs_clock_ns(fabric) - link->broke_ns < VERBS_DOWN_LONG_MS * VERBS_NS_PER_MS;
+        if (pause_ms >= (fresh ? VERBS_HOLD_MS : VERBS_HOLD_LATER_MS))
+            return;
+        if (sched && dm_coro_self(sched)) {
+            dm_coro_sleep(sched, pause_ms * VERBS_NS_PER_MS);
+        } else {
+            verbs_endpoint_sleep(endpoint, (int)pause_ms);
+            verbs_poll(&endpoint->head);
+        }
+    }
+}
+
 /* Outside of coroutines: polls, and sleeps when it takes long. */
 static void batch_await(struct verbs_endpoint *endpoint, const struct dm_batch *batch) {
     const struct verbs_fabric *fabric = (const struct verbs_fabric *)endpoint->head.fabric;
@@ -209,7 +248,7 @@ static void batch_await(struct verbs_endpoint *endpoint, const struct dm_batch *
         verbs_poll(&endpoint->head);
         if (batch->pending == 0 || verbs_clock_ns(fabric) - since_ns < SPIN_NS || !verbs_arm(&endpoint->head))
             continue;
-        verbs_endpoint_sleep(endpoint);
+        verbs_endpoint_sleep(endpoint, SLEEP_MS);
         since_ns = verbs_clock_ns(fabric);
     }
 }
@@ -223,6 +262,7 @@ void verbs_batch_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     if (batch->count == 0)
         return;
     struct dm_coro *self = base->sched ? dm_coro_self(base->sched) : NULL;
+    links_await(endpoint, batch_nodes(endpoint, batch));
     endpoint->batches++;
     batch->pending = 1;
     if (endpoint->waiting || !batch_start(endpoint, batch)) {

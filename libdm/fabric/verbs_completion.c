@@ -7,10 +7,10 @@
 
 #include "assert.h"
 #include "verbs.h"
+#include "verbs_mark.h"
 #include "verbs_request.h"
 
 #define COMPLETIONS_PER_POLL 32
-#define SLEEP_MS 100 /* at most, where nobody else watches the time */
 
 /* ---- Links ------------------------------------------------------------------------------------------------------ */
 
@@ -74,6 +74,22 @@ static void chain_failed(struct verbs_endpoint *endpoint, struct verbs_chain *ch
     verbs_link_break(endpoint, link);
 }
 
+/* The device says that the chain has succeeded, but an answer is missing (verbs_mark.h). */
+static void chain_unanswered(struct verbs_endpoint *endpoint, struct verbs_chain *chain, uint32_t missing) {
+    struct verbs_fabric *fabric = (struct verbs_fabric *)endpoint->head.fabric;
+    const struct dm_op *op = &chain->batch->ops[missing];
+    chain->failed_from = (uint16_t)missing;
+    chain->failed_status = DM_OP_FAILED;
+    verbs_log(
+        fabric, DM_LOG_WARNING,
+        "verbs fabric: the link to memory node %u (%s) is made again: device %s has ended an operation of kind %u, "
+        "%u bytes, without its answer, which Soft-RoCE does when packets change places on the way (see "
+        "docs/rdma.md)",
+        chain->link->node, fabric->nodes[chain->link->node].address,
+        ibv_get_device_name(fabric->device.context->device), op->kind, op->length);
+    verbs_link_break(endpoint, chain->link);
+}
+
 static void completion_take(struct verbs_endpoint *endpoint, const struct ibv_wc *completion) {
     const uint32_t index = verbs_request_chain(completion->wr_id);
     dm_assert(index < VERBS_CHAINS_MAX);
@@ -85,7 +101,15 @@ static void completion_take(struct verbs_endpoint *endpoint, const struct ibv_wc
         return;
     }
     struct verbs_link *link = chain->link;
-    dm_assert(link->flying == chain); /* a queue pair completes in order */
+    if (link->flying != chain) { /* a queue pair completes in order: it is behind one that is not believed */
+        dm_assert(link->flying->failed_from != DM_BATCH_OPS);
+        return;
+    }
+    const uint32_t missing = chain->mark != 0 ? verbs_mark_left(chain) : DM_BATCH_OPS;
+    if (missing != DM_BATCH_OPS) {
+        chain_unanswered(endpoint, chain, missing);
+        return;
+    }
     link->flying = chain->next;
     link->posted -= chain->count;
     link->reads -= chain->reads;
@@ -138,7 +162,7 @@ bool verbs_arm(struct dm_endpoint *base) {
     return count == 0 && !atomic_load(&endpoint->woken);
 }
 
-void verbs_endpoint_sleep(struct verbs_endpoint *endpoint) {
+void verbs_endpoint_sleep(struct verbs_endpoint *endpoint, int most_ms) {
     struct pollfd wait = {.fd = endpoint->epoll_fd, .events = POLLIN};
-    (void)poll(&wait, 1, SLEEP_MS);
+    (void)poll(&wait, 1, most_ms);
 }

@@ -94,6 +94,7 @@ enum dm_status verbs_endpoint_open(struct dm_fabric *base, struct dm_sched *sche
         return DM_NO_MEMORY;
     endpoint->head.fabric = base;
     endpoint->head.sched = sched;
+    endpoint->marks = base->env->random_u64(base->env->context);
     endpoint->id = atomic_fetch_add(&fabric->link_ids, 1);
     endpoint->wake_fd = endpoint->epoll_fd = -1;
     for (uint16_t node = 0; node < DM_NODES_MAX; node++) {

@@ -10,7 +10,8 @@
 
 #include "verbs.h"
 
-#define GLANCE_MS 20 /* how often ends are looked after meanwhile */
+#define GLANCE_MS 20            /* how often ends are looked after meanwhile */
+#define REJECTED_BY_CONSUMER 28 /* InfiniBand specification, 12.6.7.2: by whoever listens, not by his host */
 
 struct opening {
     struct verbs_fabric *fabric;
@@ -117,6 +118,8 @@ static enum dm_status fail_rejected(const struct opening *opening) {
                         "it refuses: %s", verbs_reason_text(reject.reason));
         }
     }
+    if (opening->status == REJECTED_BY_CONSUMER)
+        return fail(opening, DM_UNREACHABLE, "it has ended the attempt; see its log");
     return fail(
         opening, DM_UNREACHABLE,
         "connection refused (%d): nobody listens there; start fusegate-memserver --memserver.listen=rdma://..., or "

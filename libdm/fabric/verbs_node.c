@@ -12,7 +12,7 @@
 
 #define SENT_ID UINT64_MAX /* wr_id of the message sent; those received have their index */
 #define CONTROL_SEND_DEPTH 4u
-#define CALL_MS 5000u
+#define CALL_MS 2000u /* a caller may be a worker's thread, whose clients wait meanwhile */
 #define GLANCE_MS 100 /* how often a caller looks whether the line was lost meanwhile */
 
 /* What a mailbox has brought for one line. */

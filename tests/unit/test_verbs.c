@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "fabric/verbs_mark.h"
 #include "fabric/verbs_request.h"
 #include "rdma_setting.h"
 
@@ -212,6 +213,56 @@ static void a_chain_waits_for_room_and_for_its_reads(void **state) {
     assert_true(verbs_chain_fits(&reads, &link, 256));
 }
 
+/* A chain of these operations, marked, as verbs_chain.c does it. */
+static void chain_mark(struct verbs_chain *chain, struct verbs_link *link, uint64_t *results) {
+    verbs_chain_measure(&batch, link->node, 1 << 20, 1 << 20, chain);
+    chain->batch = &batch;
+    chain->link = link;
+    chain->results = results;
+    chain->mark = verbs_mark_make(7);
+    for (uint32_t i = 0; i < batch.count; i++)
+        if (batch.ops[i].node == link->node)
+            verbs_mark_put(&batch.ops[i], &results[i], chain->mark);
+}
+
+static void an_answer_that_has_not_come_is_noticed_in_every_packet(void **state) {
+    (void)state;
+    static uint64_t results[DM_BATCH_OPS];
+    struct verbs_link link = {.node = 1};
+    struct verbs_chain chain;
+    dm_batch_init(&batch, NULL);
+    dm_batch_read(&batch, 0, 0, local + 3000, 8); /* another node's: not of this chain */
+    dm_batch_write(&batch, 1, 0, local + 3064, 8);
+    dm_batch_read(&batch, 1, 0, local + 8, 7); /* too short to tell */
+    dm_batch_read(&batch, 1, 0, local + 512, 2 * VERBS_MARK_APART_BYTES + 8);
+    dm_batch_cas(&batch, 1, 8, 1, 2);
+    memset(local, 0, sizeof local);
+    chain_mark(&chain, &link, results);
+    for (size_t i = 0; i < 16; i++)
+        assert_int_equal(local[i], 0); /* the short READ's is left alone */
+    for (size_t i = 3000; i < 3072; i++)
+        assert_int_equal(local[i], 0); /* and a WRITE's source */
+    for (uint32_t packet = 0; packet < 3; packet++) {
+        assert_int_equal(verbs_mark_left(&chain), 3);
+        memset(local + 512 + packet * VERBS_MARK_APART_BYTES, 0, 8);
+    }
+    assert_int_equal(verbs_mark_left(&chain), 4);
+    results[4] = 0;
+    assert_int_equal(verbs_mark_left(&chain), DM_BATCH_OPS);
+    chain.end = 3; /* what was not posted has no answer */
+    chain_mark(&chain, &link, results);
+    chain.end = 3;
+    assert_int_equal(verbs_mark_left(&chain), DM_BATCH_OPS);
+}
+
+static void no_mark_comes_twice(void **state) {
+    (void)state;
+    for (uint64_t n = 0; n < 1000; n++) {
+        assert_int_not_equal(verbs_mark_make(n), 0);
+        assert_int_not_equal(verbs_mark_make(n), verbs_mark_make(n + 1));
+    }
+}
+
 static void send_queues_are_as_deep_as_all_completions_have_room_for(void **state) {
     (void)state;
     assert_int_equal(verbs_send_depth(3, 32768, 1 << 22), VERBS_SEND_DEPTH);
@@ -347,6 +398,8 @@ int main(void) {
         cmocka_unit_test(a_chain_ends_before_what_cannot_be_posted),
         cmocka_unit_test(requests_say_what_the_operations_say),
         cmocka_unit_test(a_chain_waits_for_room_and_for_its_reads),
+        cmocka_unit_test(an_answer_that_has_not_come_is_noticed_in_every_packet),
+        cmocka_unit_test(no_mark_comes_twice),
         cmocka_unit_test(send_queues_are_as_deep_as_all_completions_have_room_for),
         cmocka_unit_test(impossible_values_are_refused_with_their_limits),
         cmocka_unit_test(what_is_left_open_is_what_suits_the_device),
