@@ -122,7 +122,10 @@ static const char *first_argument_apply(struct acl_selector *selector, const cha
     const char *bar = memchr(rule, '|', length);
     size_t argument_length = length - (size_t)(bar + 1 - rule);
 
-    if (command->subcommands != NULL || rule[0] == '-' || argument_length == 0) {
+    if (rule[0] == '+' && (argument_length == 0 || has_space(bar + 1, argument_length))) {
+        return ERROR_SYNTAX_RULE;
+    }
+    if (command->subcommands != NULL || rule[0] == '-') {
         return ERROR_UNKNOWN;
     }
     if ((selector->commands[command->index / 64] >> command->index % 64 & 1) != 0) {
@@ -240,10 +243,8 @@ static const char *selector_apply(struct acl_selector *selector, const char *rul
         commands_all(selector, true);
     } else if (is(rule, length, "nocommands")) {
         commands_all(selector, false);
-    } else if (length > 1 && (rule[0] == '~' || rule[0] == '%')) {
+    } else if (rule[0] == '~' || rule[0] == '%') {
         return key_apply(selector, rule, length);
-    } else if (rule[0] == '~') {
-        return pattern_add(&selector->keys, rule + 1, 0, ACL_ALL);
     } else if (rule[0] == '&') {
         return channel_apply(selector, rule, length);
     } else if (length > 2 && (rule[0] == '+' || rule[0] == '-') && rule[1] == '@') {
@@ -277,7 +278,11 @@ static const char *user_add_selector(struct acl_user *user, const char *rule, si
         const char *space = memchr(at, ' ', (size_t)(end - at));
         size_t word = (size_t)((space != NULL ? space : end) - at);
 
-        error = word == 0 ? NULL : selector_apply(selector, at, word);
+        if (word > 0 && at[word - 1] == ')') {
+            error = ERROR_SYNTAX_RULE; /* written to a file it would end the selector when it is read */
+        } else {
+            error = word == 0 ? NULL : selector_apply(selector, at, word);
+        }
         at += word + 1;
     }
     return error;

@@ -104,6 +104,7 @@ enum dm_action bitmap_set_decide(void *context, const struct dm_value *old, stru
     set->byte = index < length ? old->bytes[index] : 0;
     set->byte = (uint8_t)((set->byte & ~mask_of(set->offset)) | (set->bit ? mask_of(set->offset) : 0));
     string_overlay_write(old, (struct dm_bytes){&set->byte, 1}, index, write);
+    write->unchanged = index < length && set->before == set->bit;
     return DM_WRITE;
 }
 

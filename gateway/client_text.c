@@ -28,6 +28,9 @@ static void flags_print(const struct connection *connection, char out[FLAGS_BYTE
     if (subscribed > 0) {
         out[length++] = 'P';
     }
+    if (READ(connection->multi_count) >= 0) {
+        out[length++] = 'x';
+    }
     if (READ(connection->close_after_reply)) {
         out[length++] = 'c';
     }
@@ -36,6 +39,9 @@ static void flags_print(const struct connection *connection, char out[FLAGS_BYTE
     }
     if (READ(connection->no_evict)) {
         out[length++] = 'e';
+    }
+    if (READ(connection->no_touch)) {
+        out[length++] = 'T';
     }
     if (length == 0) {
         out[length++] = 'N';
@@ -55,8 +61,9 @@ void client_text_print(FILE *out, const struct connection *connection, uint64_t 
             text_or_empty(connection->name), (unsigned long long)seconds_since(connection->created_ns, now_ns),
             (unsigned long long)seconds_since(READ(connection->active_ns), now_ns), flags, READ(connection->database),
             READ(connection->channels), READ(connection->patterns), READ(connection->shard_channels));
-    fprintf(out, " multi=-1 qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d",
-            (unsigned long long)READ(connection->input_bytes), output_bytes > 0);
+    fprintf(out, " multi=%d qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d",
+            READ(connection->multi_count), (unsigned long long)READ(connection->input_bytes),
+            READ(connection->multi_bytes), output_bytes > 0);
     fprintf(out, " omem=%zu tot-mem=%zu events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
             output_bytes, output_bytes + sizeof *connection + (size_t)READ(connection->input_bytes),
             output_bytes > 0 ? "rw" : "r", last_command == NULL ? "NULL" : last_command,

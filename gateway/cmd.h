@@ -30,8 +30,11 @@ command_handler cmd_cluster_disabled, cmd_module_list, cmd_module_forbidden, cmd
 command_handler cmd_del, cmd_unlink, cmd_exists, cmd_touch, cmd_type;
 command_handler cmd_expire, cmd_pexpire, cmd_expireat, cmd_pexpireat, cmd_persist;
 command_handler cmd_ttl, cmd_pttl, cmd_expiretime, cmd_pexpiretime;
+/* cmd_rename.c, cmd_transaction.c */
+command_handler cmd_msetnx, cmd_rename, cmd_renamenx, cmd_copy, cmd_move;
+command_handler cmd_multi, cmd_exec, cmd_discard, cmd_watch, cmd_unwatch;
 /* cmd_keyspace.c */
-command_handler cmd_scan, cmd_keys, cmd_randomkey, cmd_dbsize, cmd_flushdb, cmd_flushall;
+command_handler cmd_scan, cmd_keys, cmd_randomkey, cmd_dbsize, cmd_flushdb, cmd_flushall, cmd_swapdb;
 /* cmd_connection.c, cmd_client.c */
 command_handler cmd_ping, cmd_echo, cmd_quit, cmd_select, cmd_auth, cmd_hello, cmd_reset;
 /* cmd_command.c, cmd_config.c, cmd_info.c, cmd_server.c */
@@ -45,8 +48,8 @@ command_handler cmd_acl_cat, cmd_acl_deluser, cmd_acl_dryrun, cmd_acl_genpass, c
     cmd_acl_list, cmd_acl_load, cmd_acl_log, cmd_acl_save, cmd_acl_setuser, cmd_acl_users, cmd_acl_whoami;
 /* cmd_client*.c */
 command_handler cmd_client_getname, cmd_client_getredir, cmd_client_help, cmd_client_id, cmd_client_info,
-    cmd_client_kill, cmd_client_list, cmd_client_no_evict, cmd_client_pause, cmd_client_reply, cmd_client_setname,
-    cmd_client_trackinginfo, cmd_client_unblock, cmd_client_unpause, cmd_client_setinfo;
+    cmd_client_kill, cmd_client_list, cmd_client_no_evict, cmd_client_no_touch, cmd_client_pause, cmd_client_reply,
+    cmd_client_setname, cmd_client_trackinginfo, cmd_client_unblock, cmd_client_unpause, cmd_client_setinfo;
 /* cmd_slowlog.c, cmd_latency.c, cmd_monitor.c */
 command_handler cmd_slowlog_get, cmd_slowlog_help, cmd_slowlog_len, cmd_slowlog_reset, cmd_latency_doctor,
     cmd_latency_graph, cmd_latency_help, cmd_latency_histogram, cmd_latency_history, cmd_latency_latest,

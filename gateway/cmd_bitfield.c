@@ -100,8 +100,8 @@ static enum dm_action bitfields_decide(void *context, const struct dm_value *old
     }
     memset(fields->bytes + length, 0, fields->length - length);
     apply_all(fields, fields->bytes, fields->length);
-    if (old != NULL && old->encoding == STRING_RAW && fields->length == length &&
-        memcmp(fields->bytes, old->bytes, length) == 0) {
+    write->unchanged = old != NULL && fields->length == length && memcmp(fields->bytes, old->bytes, length) == 0;
+    if (write->unchanged && old->encoding == STRING_RAW) {
         return DM_KEEP;
     }
     write->part[0] = (struct dm_bytes){fields->bytes, (uint32_t)fields->length};

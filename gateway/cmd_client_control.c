@@ -220,17 +220,23 @@ void cmd_client_reply(struct call *call) {
     }
 }
 
-/* Taken note of: nothing is ever evicted here. */
-void cmd_client_no_evict(struct call *call) {
+/* "ON" or "OFF" into the flag, with the reply. */
+static void client_switch(struct call *call, bool *flag) {
     const struct resp_arg *mode = &call->argv[2];
 
     if (!word_equal(mode, "on") && !word_equal(mode, "off")) {
         command_error(call, ERROR_SYNTAX);
         return;
     }
-    __atomic_store_n(&call->connection->no_evict, word_equal(mode, "on"), __ATOMIC_RELAXED);
+    __atomic_store_n(flag, word_equal(mode, "on"), __ATOMIC_RELAXED);
     reply_ok(call->reply);
 }
+
+/* Taken note of: nothing is ever evicted here. */
+void cmd_client_no_evict(struct call *call) { client_switch(call, &call->connection->no_evict); }
+
+/* Taken note of: no times of access are kept here. */
+void cmd_client_no_touch(struct call *call) { client_switch(call, &call->connection->no_touch); }
 
 /* No command of this gateway blocks yet, so there is nobody to be woken. */
 void cmd_client_unblock(struct call *call) {

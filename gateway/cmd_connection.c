@@ -7,6 +7,7 @@
 #include "acl_connection.h"
 #include "cmd_client.h"
 #include "monitor.h"
+#include "multi.h"
 #include "number.h"
 #include "pubsub.h"
 #include "word.h"
@@ -177,7 +178,9 @@ void cmd_reset(struct call *call) {
     acl_connection_reset(connection);
     pubsub_leave(connection);
     monitor_leave(connection);
+    multi_forget(connection);
     connection->replies = REPLIES_ON;
     connection->no_evict = false;
+    connection->no_touch = false;
     reply_status(call->reply, "RESET");
 }

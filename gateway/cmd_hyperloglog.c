@@ -87,8 +87,9 @@ static enum hll_result update_begin(struct hll_update *update, const struct dm_v
 
 static enum dm_action update_write(const struct hll_update *update, const struct dm_value *old,
                                    struct dm_write *write) {
-    if (old != NULL && old->encoding == STRING_RAW && old->length == update->hll.length &&
-        memcmp(old->bytes, update->hll.bytes, old->length) == 0) {
+    write->unchanged =
+        old != NULL && old->length == update->hll.length && memcmp(old->bytes, update->hll.bytes, old->length) == 0;
+    if (write->unchanged && old->encoding == STRING_RAW) {
         return DM_KEEP;
     }
     write->part[0] = (struct dm_bytes){update->hll.bytes, (uint32_t)update->hll.length};

@@ -1,4 +1,5 @@
-/* cmd_keyspace.c: commands that look at all keys: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL. In a coroutine of
+/* cmd_keyspace.c: commands that look at all keys: SCAN, KEYS, RANDOMKEY, DBSIZE, FLUSHDB, FLUSHALL, SWAPDB.
+ * In a coroutine of
  * the connection's worker, which lets others run between one part of the index and the next. */
 #include <errno.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "cmd.h"
 #include "glob.h"
+#include "log.h"
 #include "number.h"
 
 #define SCAN_COUNT_DEFAULT 10
@@ -257,43 +259,67 @@ void cmd_dbsize(struct call *call) {
 
 /* ---- FLUSHDB, FLUSHALL ------------------------------------------------------------------------------------------ */
 
-/* Deletes what is in a space, part by part. A key that is written meanwhile may stay or go. */
-static bool flush(struct call *call, uint16_t space) {
-    uint64_t cursor = 0;
+/* Gives the memory back behind an ASYNC flush. */
+static void purge_coroutine(void *argument) {
+    struct worker *worker = argument;
+    enum dm_status status = dm_space_purge(worker->session);
 
-    do {
-        struct filter filter = {.pattern = NULL};
-        struct dm_scan scan = {space, KEYS_AT_ONCE, filter_take, &filter};
-        bool good = walk(call, &scan, &cursor) && list_complete(call, &filter.list);
-        struct dm_key key;
-
-        for (size_t at = 0; good && key_list_next(&filter.list, &at, &key);) {
-            enum dm_status status = dm_delete(call->session, &key);
-
-            if (status != DM_OK && status != DM_NOT_FOUND) {
-                command_status_error(call, status, 0);
-                good = false;
-            }
-        }
-        free(filter.list.bytes);
-        if (!good) {
-            return false;
-        }
-    } while (cursor != 0);
-    return true;
-}
-
-static void flush_command(struct call *call, uint16_t space) {
-    bool known = call->argc == 1 ||
-                 (call->argc == 2 && (argument_is(&call->argv[1], "sync") || argument_is(&call->argv[1], "async")));
-
-    if (!known) {
-        command_error(call, ERROR_SYNTAX);
-    } else if (flush(call, space)) {
-        reply_ok(call->reply);
+    if (status != DM_OK) {
+        log_write(DM_LOG_WARNING, "memory of flushed keys was not all given back: %s", dm_status_text(status));
     }
 }
 
-/* SYNC and ASYNC are the same: memory always comes back behind the reply. */
+/* The keys are gone for everybody when the flush returns. SYNC, as in Redis, replies when their memory is back, too. */
+static void flush_command(struct call *call, uint16_t space) {
+    bool async = call->argc == 2 && argument_is(&call->argv[1], "async");
+
+    if (call->argc > 2 || (call->argc == 2 && !async && !argument_is(&call->argv[1], "sync"))) {
+        command_error(call, ERROR_SYNTAX);
+        return;
+    }
+    enum dm_status status = dm_space_flush(call->session, space);
+
+    if (status == DM_OK && !(async && dm_sched_spawn(call->worker->sched, purge_coroutine, call->worker) == DM_OK)) {
+        status = dm_space_purge(call->session);
+    }
+    if (status == DM_OK) {
+        reply_ok(call->reply);
+    } else {
+        command_status_error(call, status, 0);
+    }
+}
+
 void cmd_flushdb(struct call *call) { flush_command(call, call->connection->database); }
 void cmd_flushall(struct call *call) { flush_command(call, DM_SPACE_ALL); }
+
+/* As Redis: a C int. */
+static bool database_argument(struct call *call, size_t at, const char *error, int64_t *database) {
+    bool good = number_parse(call->argv[at].bytes, call->argv[at].length, database) && *database >= INT32_MIN &&
+                *database <= INT32_MAX;
+
+    if (!good) {
+        command_error(call, error);
+    }
+    return good;
+}
+
+void cmd_swapdb(struct call *call) {
+    int64_t first;
+    int64_t second;
+
+    if (!database_argument(call, 1, "ERR invalid first DB index", &first) ||
+        !database_argument(call, 2, "ERR invalid second DB index", &second)) {
+        return;
+    }
+    if (first < 0 || first >= FUSEGATE_DATABASES || second < 0 || second >= FUSEGATE_DATABASES) {
+        command_error(call, "ERR DB index is out of range");
+        return;
+    }
+    enum dm_status status = dm_space_swap(call->session, (uint16_t)first, (uint16_t)second);
+
+    if (status == DM_OK) {
+        reply_ok(call->reply);
+    } else {
+        command_status_error(call, status, 0);
+    }
+}

@@ -3,9 +3,9 @@
  * What is decided about a value is in string_rule.c; here is only the way from arguments to libdm and back.
  * Runs in a coroutine of the connection's worker.
  */
-#include "cmd_string.h"
+#include <stdlib.h>
 
-#define MGET_KEYS_AT_ONCE 64u /* keys and reads of one dm_get_many lie on the coroutine's stack */
+#include "cmd_string.h"
 
 bool string_result_ok(struct call *call, enum string_result result) {
     switch (result) {
@@ -133,67 +133,47 @@ static uint32_t first_failure(const enum dm_status *statuses, uint32_t count) {
     return i;
 }
 
-/* Failures among the first MGET_KEYS_AT_ONCE keys are the reply; behind them the array has begun, and they are
- * elements of it. */
-void cmd_mget(struct call *call) {
-    struct dm_key keys[MGET_KEYS_AT_ONCE];
-    enum dm_status statuses[MGET_KEYS_AT_ONCE];
-    size_t total = call->argc - 1;
+/* What one MGET needs for each of its keys. */
+struct mget {
+    struct dm_key *keys;
+    struct dm_read *reads;
+    enum dm_status *statuses;
+};
 
-    for (size_t i = 0; i < total; i++) {
-        if (!command_key(call, i + 1, &keys[0])) {
+static void mget_run(struct call *call, const struct mget *mget, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!command_key(call, i + 1u, &mget->keys[i])) {
             return;
         }
     }
-    for (size_t done = 0; done < total;) {
-        struct dm_read reads[MGET_KEYS_AT_ONCE] = {0};
-        uint32_t count = total - done < MGET_KEYS_AT_ONCE ? (uint32_t)(total - done) : MGET_KEYS_AT_ONCE;
+    dm_get_many(call->session, mget->keys, count, mget->reads, mget->statuses);
+    uint32_t failed = first_failure(mget->statuses, count);
 
+    if (failed == count) {
+        reply_array(call->reply, count);
         for (uint32_t i = 0; i < count; i++) {
-            (void)command_key(call, 1 + done + i, &keys[i]); /* checked above */
+            mget_reply(call, &mget->reads[i], mget->statuses[i]);
         }
-        dm_get_many(call->session, keys, count, reads, statuses);
-        uint32_t failed = first_failure(statuses, count);
-
-        if (done == 0 && failed < count) {
-            for (uint32_t i = 0; i < count; i++) {
-                if (statuses[i] == DM_OK) {
-                    dm_read_release(call->session, &reads[i]);
-                }
-            }
-            command_status_error(call, statuses[failed], 0);
-            return;
-        }
-        if (done == 0) {
-            reply_array(call->reply, total);
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            mget_reply(call, &reads[i], statuses[i]);
-        }
-        done += count;
-    }
-}
-
-/* One key after the other: an error says that the keys before it may have been written. */
-void cmd_mset(struct call *call) {
-    struct dm_key key;
-
-    if (call->argc % 2 == 0) {
-        command_arity_error(call);
         return;
     }
-    for (size_t i = 1; i < call->argc; i += 2) {
-        struct dm_write write = {.type = DM_TYPE_STRING};
-
-        if (!command_key(call, i, &key) || !command_value(call, i + 1, &write.part[0])) {
-            return;
-        }
-        enum dm_status status = dm_put(call->session, &key, &write);
-
-        if (status != DM_OK) {
-            command_status_error(call, status, write.part[0].length);
-            return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (mget->statuses[i] == DM_OK) {
+            dm_read_release(call->session, &mget->reads[i]);
         }
     }
-    reply_ok(call->reply);
+    command_status_error(call, mget->statuses[failed], 0);
+}
+
+void cmd_mget(struct call *call) {
+    size_t count = call->argc - 1;
+    struct mget mget = {.reads = calloc(count, sizeof *mget.reads + sizeof *mget.keys + sizeof *mget.statuses)};
+
+    if (mget.reads == NULL || count > UINT32_MAX) {
+        command_status_error(call, DM_BUSY, 0);
+    } else {
+        mget.keys = (struct dm_key *)(mget.reads + count);
+        mget.statuses = (enum dm_status *)(mget.keys + count);
+        mget_run(call, &mget, (uint32_t)count);
+    }
+    free(mget.reads);
 }

@@ -17,6 +17,7 @@
 #include "latency.h"
 #include "live.h"
 #include "monitor.h"
+#include "multi.h"
 #include "notify_events.h"
 #include "number.h"
 #include "slowlog.h"
@@ -272,7 +273,12 @@ static bool subscriber_allowed(const struct command *command) {
 static bool command_allowed(struct call *call) {
     const struct command *command = call->command;
 
-    if (!command_arity_ok(command, call->argc)) {
+    if (!command_arity_ok(command, call->argc) && command->handler == cmd_exec) {
+        multi_forget(call->connection);
+        reply_errorf(call->reply,
+                     "EXECABORT Transaction discarded because of: wrong number of arguments for '%s' command",
+                     command->name);
+    } else if (!command_arity_ok(command, call->argc)) {
         reply_errorf(call->reply, "ERR wrong number of arguments for '%s' command", command->name);
     } else if (call->reply->protocol == 2 && connection_subscribed(call->connection) > 0 &&
                !subscriber_allowed(command)) {
@@ -390,10 +396,16 @@ void command_execute(struct call *call) {
 
     call->command = command_find(call);
     if (call->command == NULL) {
+        multi_refused(connection);
         return;
     }
     __atomic_store_n(&connection->last_command, call->command->name, __ATOMIC_RELAXED);
     if (!command_allowed(call)) {
+        multi_refused(connection);
+        return;
+    }
+    if (multi_wants(connection, call->command)) {
+        multi_queue(call);
         return;
     }
     uint32_t attention = atomic_load_explicit(&call->server->attention, memory_order_relaxed);

@@ -17,6 +17,7 @@ static struct command *const table_groups[] = {
     command_group_hyperloglog, command_group_bitmap,   command_group_string,     command_group_string_range,
     command_group_generic,     command_group_keyspace, command_group_connection, command_group_server,
     command_group_acl,         command_group_client,   command_group_watch,      command_group_pubsub,
+    command_group_transaction,
 };
 
 static const struct command *table_rows[FUSEGATE_COMMANDS_MAX];
@@ -34,10 +35,10 @@ static uint32_t name_hash(const char *name, size_t length) {
     return hash ^ hash >> 8;
 }
 
-/* `row` is lower case. */
+/* `row` is lower case and ends with a zero, which may also stand anywhere in `name`. */
 static bool name_equal(const char *row, const char *name, size_t length) {
     for (size_t i = 0; i < length; i++) {
-        if (row[i] != name_fold(name[i])) {
+        if (row[i] == '\0' || row[i] != name_fold(name[i])) {
             return false;
         }
     }

@@ -155,6 +155,7 @@ extern struct command command_group_string[], command_group_string_range[];
 extern struct command command_group_bitmap[], command_group_hyperloglog[];
 extern struct command command_group_cluster[], command_group_module[];
 extern struct command command_group_generic[], command_group_keyspace[], command_group_object[];
+extern struct command command_group_transaction[];
 extern struct command command_group_connection[], command_group_client[], command_group_pubsub[];
 extern struct command command_group_server[], command_group_acl[], command_group_watch[], command_group_admin[];
 

@@ -353,6 +353,18 @@ static struct command client_subcommands[] = {
         .complexity = "O(1)",
         .arguments = client_setinfo_arguments,
     },
+    {
+        .name = "client|no-touch",
+        .handler = cmd_client_no_touch,
+        .arity = 3,
+        .flags = COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE,
+        .categories = CATEGORY_SLOW | CATEGORY_CONNECTION,
+        .since = "7.2.0",
+        .group = "connection",
+        .summary = "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+        .complexity = "O(1)",
+        .arguments = client_no_evict_arguments,
+    },
     {.name = NULL},
 };
 

@@ -71,6 +71,12 @@ static const struct command_argument flushdb_arguments[] = {
     {.name = NULL},
 };
 
+static const struct command_argument swapdb_arguments[] = {
+    {.name = "index1", .type = ARGUMENT_INTEGER},
+    {.name = "index2", .type = ARGUMENT_INTEGER},
+    {.name = NULL},
+};
+
 struct command command_group_keyspace[] = {
     {
         .name = "scan",
@@ -152,6 +158,18 @@ struct command command_group_keyspace[] = {
         .complexity = "O(N) where N is the total number of keys in all databases",
         .history = flushdb_history,
         .arguments = flushdb_arguments,
+    },
+    {
+        .name = "swapdb",
+        .handler = cmd_swapdb,
+        .arity = 3,
+        .flags = COMMAND_WRITE | COMMAND_FAST,
+        .categories = CATEGORY_KEYSPACE | CATEGORY_WRITE | CATEGORY_FAST | CATEGORY_DANGEROUS,
+        .since = "4.0.0",
+        .group = "server",
+        .summary = "Swaps two Redis databases",
+        .complexity = "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+        .arguments = swapdb_arguments,
     },
     {.name = NULL},
 };

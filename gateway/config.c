@@ -201,7 +201,10 @@ static bool text_allowed(const struct config_key *key, const char *text) {
     if (choice == NULL) {
         return length < key->bytes && (int64_t)length >= key->minimum;
     }
-    while (length > 0 && (choice = strstr(choice, text)) != NULL) {
+    if (length == 0 || strchr(text, ' ') != NULL) { /* one of the words, not several */
+        return false;
+    }
+    while ((choice = strstr(choice, text)) != NULL) {
         if ((choice == key->choices || choice[-1] == ' ') && (choice[length] == ' ' || choice[length] == '\0')) {
             return true;
         }

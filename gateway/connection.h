@@ -15,6 +15,7 @@
 
 struct worker;
 struct acl_user;
+struct multi;
 struct subscriptions;
 
 /* How a client came in. */
@@ -36,9 +37,12 @@ struct connection {
     uint64_t acl_generation; /* when the above were found out, see acl_connection.h */
     bool close_after_reply;  /* QUIT, protocol errors, ... */
     uint8_t wrong_passwords; /* in a row */
-    bool no_evict;           /* CLIENT NO-EVICT: without effect here */
+    bool no_evict, no_touch; /* CLIENT NO-EVICT, NO-TOUCH: without effect here */
     bool monitoring;         /* MONITOR */
     enum connection_replies replies;
+    struct multi *multi;                         /* multi.c's; NULL: never in MULTI, never watched */
+    int multi_count;                             /* commands queued; -1: not in MULTI */
+    size_t multi_bytes;                          /* that they take */
     struct subscriptions *subscriptions;         /* pubsub.c's; NULL: none ever */
     uint32_t channels, patterns, shard_channels; /* subscribed to */
     struct reply reply;                          /* reply.protocol: RESP version */

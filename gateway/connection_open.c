@@ -12,6 +12,7 @@
 #include "live.h"
 #include "log.h"
 #include "monitor.h"
+#include "multi.h"
 #include "pubsub.h"
 #include "socket.h"
 #include "worker.h"
@@ -75,6 +76,7 @@ static void connection_init(struct connection *connection, struct worker *worker
                             enum connection_kind kind) {
     struct server *server = worker->server;
 
+    connection->multi_count = -1;
     connection->id = atomic_fetch_add_explicit(&server->next_connection_id, 1, memory_order_relaxed) + 1;
     connection->worker = worker;
     connection->socket = socket;
@@ -181,6 +183,7 @@ void connection_free(struct connection *connection) {
     log_write(DM_LOG_VERBOSE, "closing %s, client %" PRIu64, connection->peer, connection->id);
     pubsub_leave(connection);
     monitor_leave(connection);
+    multi_close(connection);
     connection_leave_dirty(connection);
     stranger_set(connection, false);
     connection_list_remove(connection);

@@ -33,6 +33,8 @@ info_section info_stats, info_replication, info_cpu, info_modules, info_commands
     info_latencystats, info_cluster, info_keyspace;
 /* info_dm.c: about the pool and the operations on it */
 info_section info_dm;
+/* What all workers have timed of a memory node. Any thread. */
+void info_node_latency(struct server *server, uint32_t node, struct dm_node_latency *sum);
 
 /* Any thread; `own`: the worker whose thread it is, or NULL. */
 void info_sum(struct server *server, const struct worker *own, struct info_sums *sums);

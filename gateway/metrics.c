@@ -295,7 +295,7 @@ static void print_dm_lines(FILE *out, char *text) {
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
         char *colon = strchr(line, ':');
         line[strcspn(line, "\r")] = '\0';
-        if (colon != NULL && strncmp(line, "dm_", 3) != 0) {
+        if (colon != NULL && strncmp(line, "dm_", 3) != 0 && strncmp(line, "node_", 5) != 0) {
             *colon = '\0';
             print_dm_single(out, line, colon + 1);
         }
@@ -319,6 +319,30 @@ static void print_dm(const struct metrics *metrics) {
     free(text);
 }
 
+/* How long the memory nodes take, each for itself. */
+static void print_nodes(const struct metrics *metrics) {
+    struct dm_pool_info pool;
+
+    dm_pool_info(metrics->server->pool, &pool);
+    head(metrics->out, "fusegate_node_duration_seconds", "histogram",
+         "How long a memory node takes for a batch of operations, as workers see it; a sample.");
+    for (uint32_t node = 0; node < pool.nodes; node++) {
+        struct dm_node_latency latency;
+        uint64_t below = 0;
+        info_node_latency(metrics->server, node, &latency);
+        for (uint32_t b = 0; b < DM_LATENCY_BUCKETS - 1; b++) {
+            below += latency.bucket[b];
+            fprintf(metrics->out, "fusegate_node_duration_seconds_bucket{node=\"%u\",le=\"%.9g\"} %" PRIu64 "\n", node,
+                    (double)(DM_LATENCY_FIRST_NS << b) / NS_PER_S, below);
+        }
+        fprintf(metrics->out,
+                "fusegate_node_duration_seconds_bucket{node=\"%u\",le=\"+Inf\"} %" PRIu64
+                "\nfusegate_node_duration_seconds_sum{node=\"%u\"} %.17g"
+                "\nfusegate_node_duration_seconds_count{node=\"%u\"} %" PRIu64 "\n",
+                node, latency.batches, node, (double)latency.nanoseconds / NS_PER_S, node, latency.batches);
+    }
+}
+
 char *metrics_text(struct server *server, size_t *length) {
     char *text = NULL;
     struct metrics metrics = {.server = server, .out = open_memstream(&text, length)};
@@ -334,6 +358,7 @@ char *metrics_text(struct server *server, size_t *length) {
     print_commands(&metrics);
     print_families(&metrics);
     print_dm(&metrics);
+    print_nodes(&metrics);
     if (fclose(metrics.out) != 0) {
         free(text);
         return NULL;

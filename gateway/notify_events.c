@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus.h"
 #include "cmd.h"
 #include "live.h"
-#include "notify.h"
 #include "number.h"
 #include "pubsub.h"
 #include "string_rule.h"
@@ -34,6 +34,11 @@ static const struct rule {
     {cmd_setnx, "set", NOTIFY_STRING, WHEN_NOT_ZERO, 1, 0},
     {cmd_getset, "set", NOTIFY_STRING, WHEN_DONE, 1, 0},
     {cmd_mset, "set", NOTIFY_STRING, WHEN_DONE, 1, 2},
+    {cmd_msetnx, "set", NOTIFY_STRING, WHEN_NOT_ZERO, 1, 2},
+    {cmd_rename, "rename_from", NOTIFY_GENERIC, WHEN_DONE, 1, 0},
+    {cmd_rename, "rename_to", NOTIFY_GENERIC, WHEN_DONE, 2, 0},
+    {cmd_renamenx, "rename_from", NOTIFY_GENERIC, WHEN_NOT_ZERO, 1, 0},
+    {cmd_renamenx, "rename_to", NOTIFY_GENERIC, WHEN_NOT_ZERO, 2, 0},
     {cmd_append, "append", NOTIFY_STRING, WHEN_DONE, 1, 0},
     {cmd_incr, "incrby", NOTIFY_STRING, WHEN_DONE, 1, 0},
     {cmd_decr, "incrby", NOTIFY_STRING, WHEN_DONE, 1, 0},
@@ -56,11 +61,19 @@ static const struct rule {
 
 /* ---- Publishing ---- */
 
-static void event_publish(struct call *call, enum notify_class class, const char *event, const struct resp_arg *key) {
-    uint32_t wanted = atomic_load_explicit(&call->server->live->notify_classes, memory_order_relaxed);
+static void publish(struct worker *worker, struct connection *self, const struct resp_arg *channel,
+                    const struct resp_arg *message) {
+    if (worker->server->bus != NULL) {
+        bus_send(worker->server->bus, PUBSUB_CHANNEL, channel, message);
+    }
+    pubsub_publish(worker->server, worker, self, PUBSUB_CHANNEL, channel, message);
+}
+
+void notify_publish(struct worker *worker, struct connection *self, unsigned database, enum notify_class class,
+                    const char *event, const struct resp_arg *key) {
+    uint32_t wanted = atomic_load_explicit(&worker->server->live->notify_classes, memory_order_relaxed);
     const struct resp_arg text = {event, strlen(event)};
     char *channel = (wanted & class) == 0 ? NULL : malloc(CHANNEL_HEAD_BYTES + key->length);
-    unsigned database = call->connection->database;
 
     if (channel == NULL) {
         return;
@@ -69,14 +82,18 @@ static void event_publish(struct call *call, enum notify_class class, const char
         int head = snprintf(channel, CHANNEL_HEAD_BYTES, "__keyspace@%u__:", database);
         memcpy(channel + head, key->bytes, key->length);
         const struct resp_arg name = {channel, (size_t)head + key->length};
-        pubsub_publish_everywhere(call, PUBSUB_CHANNEL, &name, &text);
+        publish(worker, self, &name, &text);
     }
     if ((wanted & NOTIFY_KEYEVENT) != 0) {
         int length = snprintf(channel, CHANNEL_HEAD_BYTES, "__keyevent@%u__:%s", database, event);
         const struct resp_arg name = {channel, (size_t)length};
-        pubsub_publish_everywhere(call, PUBSUB_CHANNEL, &name, key);
+        publish(worker, self, &name, key);
     }
     free(channel);
+}
+
+static void event_publish(struct call *call, enum notify_class class, const char *event, const struct resp_arg *key) {
+    notify_publish(call->worker, call->connection, call->connection->database, class, event, key);
 }
 
 /* ---- What was done ---- */
@@ -216,6 +233,18 @@ static void run_by_key(struct call *call) {
         output_free(&output);
     }
     reply_integer(call->reply, deleted);
+}
+
+void notify_executed(struct call *call, const char *reply, const bool *present) {
+    if (call->command->handler != cmd_del && call->command->handler != cmd_unlink) {
+        published(call, reply);
+        return;
+    }
+    for (size_t i = 1; i < call->argc; i++) {
+        if (present[i]) {
+            event_publish(call, NOTIFY_GENERIC, "del", &call->argv[i]);
+        }
+    }
 }
 
 void notify_execute(struct call *call) {

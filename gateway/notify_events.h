@@ -4,8 +4,18 @@
 #define NOTIFY_EVENTS_H
 
 #include "command.h"
+#include "notify.h"
+
+/* Publishes an event, in this gateway and all others, if somebody wants its class. In a coroutine of `worker`; `self`
+ * as in pubsub_publish. */
+void notify_publish(struct worker *worker, struct connection *self, unsigned database, enum notify_class class,
+                    const char *event, const struct resp_arg *key);
 
 /* In place of the call's handler, while somebody wants notifications. */
 void notify_execute(struct call *call);
+
+/* The same for a command that was executed inside EXEC: `reply` begins its reply. present[i]: DEL and UNLINK have found
+ * the key of argv[i]. */
+void notify_executed(struct call *call, const char *reply, const bool *present);
 
 #endif

@@ -102,6 +102,10 @@ static void error_count(struct reply_errors *errors, const char *text) {
 }
 
 void reply_error(struct reply *reply, const char *text) {
+    if (strpbrk(text, "\r\n") != NULL) {
+        reply_errorf(reply, "%s", text);
+        return;
+    }
     error_count(reply->errors, text);
     reply_text(reply, '-', text);
 }

@@ -66,9 +66,10 @@ struct worker {
     struct worker_stats stats;
     struct connection *connections; /* list; guarded by connections_lock (CLIENT LIST from other workers) */
     pthread_mutex_t connections_lock;
-    struct dm_session_stats session_stats; /* copy for INFO, refreshed a few times a second and when idle */
-    pthread_mutex_t session_stats_lock;
-    struct worker_io *io; /* see worker.h */
+    struct dm_session_stats session_stats;             /* copy for INFO, refreshed a few times a second and when idle */
+    struct dm_node_latency node_latency[DM_NODES_MAX]; /* the same */
+    pthread_mutex_t session_stats_lock;                /* of both */
+    struct worker_io *io;                              /* see worker.h */
 };
 
 struct server {

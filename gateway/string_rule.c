@@ -101,9 +101,6 @@ enum dm_action string_append_decide(void *context, const struct dm_value *old, s
     }
     append->length = length;
     append->result = STRING_OK;
-    if (old != NULL && append->suffix.length == 0 && old->encoding == STRING_RAW) {
-        return DM_KEEP;
-    }
     if (old == NULL) {
         string_write(write, append->suffix.bytes, append->suffix.length, DM_NO_EXPIRY);
     } else {

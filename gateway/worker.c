@@ -93,6 +93,9 @@ static void worker_stats_refresh(struct worker *worker) {
     worker_rates_refresh(worker);
     pthread_mutex_lock(&worker->session_stats_lock);
     dm_session_stats(worker->session, &worker->session_stats);
+    for (uint32_t node = 0; node < worker->io->nodes; node++) {
+        dm_session_node_latency(worker->session, node, &worker->node_latency[node]);
+    }
     pthread_mutex_unlock(&worker->session_stats_lock);
     worker->io->stats_ns = worker->io->now_ns;
     worker->io->worked = false;
@@ -128,6 +131,10 @@ static void worker_do_due(struct worker *worker) {
     }
     if (io->stop_ns != UINT64_MAX) {
         worker_timer_arm(worker, io->stop_ns);
+    } else if (worker->index == 0) {
+        uint64_t walk_ns = expired_watch_walk(&io->expired, io->now_ns);
+        io->worked = io->worked || walk_ns != UINT64_MAX;
+        worker_timer_arm(worker, walk_ns);
     }
 }
 
@@ -300,14 +307,16 @@ static bool worker_finished(struct worker *worker) {
     struct worker_io *io = worker->io;
     struct connection *next;
 
-    if (io->stop_ns == UINT64_MAX || (io->connection_count > 0 && io->now_ns < io->stop_ns)) {
+    bool busy = io->connection_count > 0 || io->expired.coroutines > 0;
+
+    if (io->stop_ns == UINT64_MAX || (busy && io->now_ns < io->stop_ns)) {
         return false;
     }
     for (struct connection *connection = worker->connections; connection != NULL; connection = next) {
         next = connection->next;
         connection_kill(connection);
     }
-    io->abandoned = io->connection_count > 0;
+    io->abandoned = io->connection_count > 0 || io->expired.coroutines > 0;
     return true;
 }
 
@@ -410,7 +419,12 @@ static bool worker_open(struct worker *worker, char *error, size_t error_bytes) 
         dm_sched_destroy(worker->sched);
         return false;
     }
+    struct dm_pool_info pool;
+
+    dm_pool_info(worker->server->pool, &pool);
+    worker->io->nodes = pool.nodes;
     worker_watch_fabric(worker);
+    expired_watch_begin(&worker->io->expired, worker);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 
 #include "connection.h"
+#include "expired.h"
 #include "input.h"
 #include "output.h"
 #include "server.h"
@@ -49,6 +50,8 @@ struct worker_io {
     struct connection *dirty; /* connections that have got bytes that are no replies, not sent yet */
     uint64_t ticks_rate;      /* see ticks.h */
     uint64_t ticks_began, ticks_began_ns;
+    struct expired_watch expired;
+    uint32_t nodes; /* memory nodes */
     struct input_pool inputs;
     struct output_pool outputs;
     /* shared with the main thread */

@@ -200,6 +200,15 @@ int dm_session_descriptor(const struct dm_session *session);
  * for *wait_ns (UINT64_MAX: as long as it likes). False: there is something to do; poll. */
 bool dm_session_arm(struct dm_session *session, uint64_t *wait_ns);
 
+struct dm_key;
+
+/* Told by the session that removes an expired key, once for each: whoever of all sessions of the pool wins its removal.
+ * Keys go when somebody meets them, reading, writing or scanning. Not told of: expired values that are overwritten, and
+ * removals whose outcome was unknown at first. Called in some coroutine of the session; must not call dm_ functions
+ * but dm_sched_spawn. The key is valid during the call only. */
+typedef void dm_expired_fn(void *context, const struct dm_key *key);
+void dm_session_on_expired(struct dm_session *session, dm_expired_fn *fn, void *context);
+
 /* A client of the pool: a session of any process. */
 struct dm_client {
     uint32_t client;    /* number of its record */
@@ -223,10 +232,12 @@ DM_MUST_USE enum dm_status dm_session_repair(struct dm_session *session, const u
 #define DM_KEY_BYTES_MAX 65535u
 #define DM_NO_EXPIRY INT64_C(0)
 
+#define DM_SPACES 16u
+
 struct dm_key {
     const void *bytes;
     uint32_t length;
-    uint16_t space; /* keys of different spaces never meet (Redis: the database number) */
+    uint16_t space; /* below DM_SPACES; keys of different spaces never meet (Redis: the database number) */
 };
 
 /* The type of a value; the store keeps it and does not look at it. */
@@ -258,6 +269,7 @@ struct dm_write {
     uint8_t type;
     uint8_t encoding;
     bool essential; /* may use the memory kept back for deletes and expiry when the pool is full */
+    bool unchanged; /* read-modify-write: only `encoding` differs from what was read, so the version stays */
     int64_t expire_ms;
 };
 
@@ -267,7 +279,10 @@ struct dm_write {
 /* DM_OK: *out holds the value, release it. DM_NOT_FOUND. Errors leave *out untouched. */
 DM_MUST_USE enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, struct dm_read *out);
 
-/* Many keys with shared round trips; each key is linearizable for itself (no snapshot over all).
+#define DM_KEYS_MAX 1024u /* in one transaction, in one picture */
+
+/* Many keys with shared round trips, and in one picture: what they all held at one moment (where there are more than
+ * DM_KEYS_MAX, each group of so many).
  * statuses[i] is that of keys[i]; reads[i] is to be released where it is DM_OK. */
 void dm_get_many(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
                  enum dm_status *statuses);
@@ -298,6 +313,25 @@ typedef enum dm_action dm_update_fn(void *context, const struct dm_value *old, s
 DM_MUST_USE enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn,
                                      void *context, struct dm_read *old_out);
 
+/* Transactions: the keys are read, and what is decided from them takes effect on all of them at once, strictly
+ * serializable with everything else that is done to them, by whatever session. */
+struct dm_transact {
+    const struct dm_key *keys; /* one may be named twice */
+    uint32_t count;            /* at least 1; at most DM_KEYS_MAX different ones */
+    bool blind;                /* `decide` writes or deletes every key and reads none: saves reading them */
+    /* Decides, by calling dm_get, dm_get_many, dm_put, dm_update and dm_delete of this session with these keys, and no
+     * other dm_ function but dm_read_release and dm_transact (which becomes part of this one): they see what all keys
+     * held at one moment, and what was decided before. Called again when another writer was first, so it must derive
+     * everything afresh each time; what the last call decided is what took effect. Keys that it does not change are
+     * held fast until it has taken effect, too; when it changes none, nothing is written at all. */
+    void (*decide)(void *context);
+    void *context;
+};
+
+/* DM_OK: the last decision took effect. DM_TOO_LARGE: too many keys, or one too long. Errors: nothing happened (but for
+ * DM_UNKNOWN_OUTCOME, behind which it may still take effect). */
+DM_MUST_USE enum dm_status dm_transact(struct dm_session *session, const struct dm_transact *request);
+
 /* ---- All keys -------------------------------------------------------------------------------------------------- */
 
 /* A key that a scan has met. Valid during the call only. */
@@ -326,6 +360,20 @@ struct dm_scan {
  * that comes or goes meanwhile may be. Errors leave *cursor as it was. */
 DM_MUST_USE enum dm_status dm_scan(struct dm_session *session, const struct dm_scan *request, uint64_t *cursor);
 
+/* ---- Spaces ---------------------------------------------------------------------------------------------------- */
+
+/* Empties a space (DM_SPACE_ALL: all of them), or exchanges two, at one moment for all clients of the pool: behind the
+ * return nobody sees an old value. All operations of all clients wait meanwhile, for two epochs: some 20 ms, and as
+ * long as the longest operation under way, but two seconds at most. The memory comes back behind it: dm_space_purge.
+ * In a coroutine, not inside another call. DM_INVALID, DM_UNREACHABLE (a node, or one of those operations does not
+ * end): nothing has changed. DM_UNKNOWN_OUTCOME. */
+DM_MUST_USE enum dm_status dm_space_flush(struct dm_session *session, uint16_t space);
+DM_MUST_USE enum dm_status dm_space_swap(struct dm_session *session, uint16_t a, uint16_t b);
+
+/* Walks the index and gives back the memory of what flushes have left, if there may be any. Who has flushed calls it;
+ * after the repair of a dead client the repairer does. */
+DM_MUST_USE enum dm_status dm_space_purge(struct dm_session *session);
+
 /* ---- Counters -------------------------------------------------------------------------------------------------- */
 
 /* Operations as counted. */
@@ -335,6 +383,7 @@ enum dm_kind {
     DM_KIND_UPDATE,
     DM_KIND_DELETE,
     DM_KIND_GET_MANY,
+    DM_KIND_TRANSACT,
     DM_KIND_SCAN,
     DM_KIND_CLEAR,       /* tombstones cleared, off the request path */
     DM_KIND_MAINTENANCE, /* memory: grants, free maps, epochs */
@@ -370,17 +419,32 @@ struct dm_session_stats {
     uint64_t insert_conflicts;   /* inserts aborted by the bucket check */
     uint64_t tombstones_reused;  /* SET on a tombstone */
     uint64_t clears_lost;
-    uint64_t objects_torn;       /* reads that met a half-written or foreign object */
-    uint64_t expired_keys;       /* removed because their time had come */
-    uint64_t out_of_memory;      /* writes refused */
-    uint64_t reclaim_deferred;   /* waits of the allocator for the grace period */
-    uint64_t buffer_allocations; /* mallocs of the buffer pool: grows only at new peaks */
+    uint64_t transactions_aborted; /* attempts of transactions that met another writer */
+    uint64_t pictures_retaken;     /* reads of many keys that began again because one of them had changed */
+    uint64_t intents_met;          /* words of transactions that were not known to have ended */
+    uint64_t objects_torn;         /* reads that met a half-written or foreign object */
+    uint64_t expired_keys;         /* removed because their time had come */
+    uint64_t out_of_memory;        /* writes refused */
+    uint64_t reclaim_deferred;     /* waits of the allocator for the grace period */
+    uint64_t buffer_allocations;   /* mallocs of the buffer pool: grows only at new peaks */
     uint64_t objects_allocated, objects_freed;
     uint64_t clients_repaired, rounds_repaired; /* dead clients, and rounds that they had left open */
     uint64_t objects_recovered;                 /* in this session's blocks, lost by clients that died */
     uint64_t bytes_owned_free;                  /* free in blocks that this session owns (one replica counted) */
 };
 void dm_session_stats(const struct dm_session *session, struct dm_session_stats *out);
+
+/* How long memory nodes took, as the session saw it: of batches that went to one node alone, one in 17 is timed, from
+ * posting to the moment at which the coroutine goes on. */
+#define DM_LATENCY_BUCKETS 24
+#define DM_LATENCY_FIRST_NS UINT64_C(128)
+struct dm_node_latency {
+    uint64_t batches, nanoseconds; /* timed; those that failed are not among them */
+    uint64_t bucket
+        [DM_LATENCY_BUCKETS]; /* [i]: below DM_LATENCY_FIRST_NS << i, and not in one before; the last: all others */
+};
+/* `node` below the pool's number of nodes. On the session's thread. */
+void dm_session_node_latency(const struct dm_session *session, uint32_t node, struct dm_node_latency *out);
 
 /* Cost of the last operation that ended on this session (for tests and tools). */
 void dm_session_last_cost(const struct dm_session *session, struct dm_cost *out);

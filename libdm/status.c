@@ -39,6 +39,8 @@ const char *dm_kind_name(enum dm_kind kind) {
         return "delete";
     case DM_KIND_GET_MANY:
         return "get_many";
+    case DM_KIND_TRANSACT:
+        return "transact";
     case DM_KIND_SCAN:
         return "scan";
     case DM_KIND_CLEAR:

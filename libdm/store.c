@@ -4,16 +4,16 @@
 
 #include "fusee/find.h"
 #include "fusee/job.h"
+#include "fusee/many.h"
 #include "fusee/session.h"
 #include "fusee/write.h"
+#include "transact.h"
 
-#define MANY_AT_A_TIME (DM_BATCH_OPS / 2) /* two operations a key in the first batch */
-
-static enum dm_status check_key(const struct dm_session *session, const struct dm_key *key) {
+enum dm_status store_check_key(const struct dm_session *session, const struct dm_key *key) {
     if (key->length > DM_KEY_BYTES_MAX || object_bytes(key->length, 0) > sizeclass_bytes(session->pool->class_max)) {
         return DM_TOO_LARGE;
     }
-    return DM_OK;
+    return key->space < DM_SPACES ? DM_OK : DM_INVALID;
 }
 
 /* Hands the found object over to the caller, or notes that it has expired. */
@@ -33,7 +33,10 @@ static enum dm_status hand_over(struct fusee_op *op, struct dm_read *out) {
 }
 
 enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, struct dm_read *out) {
-    if (check_key(session, key) != DM_OK) {
+    if (session->view != NULL) {
+        return view_get(session, key, out);
+    }
+    if (store_check_key(session, key) != DM_OK) {
         return DM_NOT_FOUND; /* no such key can exist */
     }
     struct fusee_op *op = op_begin(session, DM_KIND_GET);
@@ -52,14 +55,19 @@ enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, stru
 }
 
 void dm_read_release(struct dm_session *session, struct dm_read *read) {
-    if (read->buffer != NULL) {
+    if (session->view != NULL) {
+        read->buffer = NULL; /* the transaction's */
+    } else if (read->buffer != NULL) {
         buffer_give(&session->buffers, read->buffer);
         read->buffer = NULL;
     }
 }
 
 enum dm_status dm_put(struct dm_session *session, const struct dm_key *key, const struct dm_write *write) {
-    enum dm_status status = check_key(session, key);
+    if (session->view != NULL) {
+        return view_put(session, key, write);
+    }
+    enum dm_status status = store_check_key(session, key);
     struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_PUT) : NULL;
     if (op == NULL) {
         return status == DM_OK ? session->refusal : status;
@@ -73,7 +81,10 @@ enum dm_status dm_put(struct dm_session *session, const struct dm_key *key, cons
 }
 
 enum dm_status dm_delete(struct dm_session *session, const struct dm_key *key) {
-    if (check_key(session, key) != DM_OK) {
+    if (session->view != NULL) {
+        return view_delete(session, key);
+    }
+    if (store_check_key(session, key) != DM_OK) {
         return DM_NOT_FOUND;
     }
     struct fusee_op *op = op_begin(session, DM_KIND_DELETE);
@@ -90,7 +101,10 @@ enum dm_status dm_delete(struct dm_session *session, const struct dm_key *key) {
 
 enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn, void *context,
                          struct dm_read *old_out) {
-    enum dm_status status = check_key(session, key);
+    if (session->view != NULL) {
+        return view_update(session, key, fn, context, old_out);
+    }
+    enum dm_status status = store_check_key(session, key);
     struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_UPDATE) : NULL;
     if (op == NULL) {
         return status == DM_OK ? session->refusal : status;
@@ -113,82 +127,88 @@ enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, d
 
 /* ---- Many keys -------------------------------------------------------------------------------------------------- */
 
-struct fan_out {
-    struct dm_session *session;
-    struct fusee_op *ops[MANY_AT_A_TIME];
+/* Up to DM_KEYS_MAX keys, in one picture. */
+struct group {
+    struct fusee_op *lead;
+    struct buffer *memory;
+    struct fusee_op **ops;
+    uint32_t *places; /* of ops[i] among the keys */
     enum dm_status *statuses;
+    bool *changed;
     uint32_t count;
 };
 
-/* One shared batch for all operations that are not done: returns false when there was nothing to post. */
-static bool fan_out_step(struct fan_out *fan, struct dm_batch *batch, struct dm_cost *cost) {
-    bool posted[MANY_AT_A_TIME] = {false};
-    bool any = false;
-    dm_batch_init(batch, cost);
-    for (uint32_t i = 0; i < fan->count; i++) {
-        struct fusee_op *op = fan->ops[i];
-        if (fan->statuses[i] == DM_OK && op->step != FIND_DONE && dm_batch_room(batch) >= find_room(op)) {
-            fan->statuses[i] = find_post(op, batch);
-            posted[i] = fan->statuses[i] == DM_OK;
-            any |= posted[i];
-        }
-    }
-    if (!any) {
+static bool group_open(struct group *group, struct dm_session *session, uint32_t count) {
+    uint32_t bytes = count * (uint32_t)(sizeof *group->ops + sizeof *group->places + sizeof *group->statuses + 1);
+    group->lead = op_begin(session, DM_KIND_GET_MANY);
+    group->memory = group->lead == NULL ? NULL : buffer_take(&session->buffers, bytes);
+    if (group->memory == NULL) {
         return false;
     }
-    dm_fabric_execute(fan->session->endpoint, batch);
-    for (uint32_t i = 0; i < fan->count; i++) {
-        if (posted[i]) {
-            fan->statuses[i] = batch->failed == 0 ? find_take(fan->ops[i]) : DM_UNREACHABLE;
-        }
-    }
+    group->ops = (struct fusee_op **)group->memory->bytes;
+    group->places = (uint32_t *)(group->ops + count);
+    group->statuses = (enum dm_status *)(group->places + count);
+    group->changed = (bool *)(group->statuses + count);
     return true;
 }
 
-/* Up to MANY_AT_A_TIME keys. */
-static void get_group(struct fan_out *fan, const struct dm_key *keys, struct dm_read *reads) {
-    struct fusee_op *lead = op_begin(fan->session, DM_KIND_GET_MANY);
-    for (uint32_t i = 0; i < fan->count; i++) {
-        fan->ops[i] = lead == NULL ? NULL : op_begin(fan->session, DM_KIND_GET_MANY);
-        fan->statuses[i] = fan->ops[i] == NULL ? fan->session->refusal : DM_OK;
-        if (fan->ops[i] != NULL && check_key(fan->session, &keys[i]) == DM_OK) {
-            op_set_key(fan->ops[i], &keys[i]);
-            find_start(fan->ops[i], FIND_FOR_READ, true);
-        } else if (fan->ops[i] != NULL) {
-            fan->statuses[i] = DM_NOT_FOUND;
+static void group_add(struct group *group, const struct dm_key *key, uint32_t place) {
+    struct fusee_op *op = op_begin_part(group->lead);
+    if (op != NULL) {
+        op_set_key(op, key);
+        group->ops[group->count] = op;
+        group->places[group->count] = place;
+        group->statuses[group->count++] = DM_OK;
+    }
+}
+
+static void get_group(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
+                      enum dm_status *statuses) {
+    struct group group = {0};
+    bool open = group_open(&group, session, count);
+    for (uint32_t i = 0; i < count; i++) {
+        bool possible = store_check_key(session, &keys[i]) == DM_OK;
+        statuses[i] = !possible ? DM_NOT_FOUND : group.lead == NULL ? session->refusal : DM_BUSY;
+        if (open && possible) {
+            group_add(&group, &keys[i], i);
         }
     }
-    while (lead != NULL && fan_out_step(fan, &lead->batch, &lead->cost)) {
+    enum dm_status all = open ? many_read(group.lead, group.ops, group.count, group.statuses, group.changed) : DM_BUSY;
+    for (uint32_t i = 0; i < group.count; i++) {
+        struct fusee_op *op = group.ops[i];
+        statuses[group.places[i]] = all == DM_OK ? hand_over(op, &reads[group.places[i]]) : all;
+        find_release(op);
+        op_end_part(group.lead, op);
     }
-    for (uint32_t i = 0; i < fan->count; i++) {
-        if (fan->ops[i] == NULL) {
-            continue;
-        }
-        if (fan->statuses[i] == DM_OK) {
-            fan->statuses[i] = hand_over(fan->ops[i], &reads[i]);
-        }
-        find_release(fan->ops[i]);
-        op_give(fan->ops[i]);
+    if (open) {
+        buffer_give(&session->buffers, group.memory);
     }
-    if (lead != NULL) {
-        op_end(lead);
+    if (group.lead != NULL) {
+        op_end(group.lead);
     }
 }
 
 void dm_get_many(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
                  enum dm_status *statuses) {
+    if (session->view != NULL) {
+        for (uint32_t i = 0; i < count; i++) {
+            statuses[i] = view_get(session, &keys[i], &reads[i]);
+        }
+        return;
+    }
     for (uint32_t done = 0; done < count;) {
-        struct fan_out fan = {.session = session, .statuses = statuses + done};
-        fan.count = count - done < MANY_AT_A_TIME ? count - done : MANY_AT_A_TIME;
-        get_group(&fan, keys + done, reads + done);
-        done += fan.count;
+        uint32_t some = count - done < DM_KEYS_MAX ? count - done : DM_KEYS_MAX;
+        get_group(session, keys + done, some, reads + done, statuses + done);
+        done += some;
     }
 }
 
 void dm_prefetch(struct dm_session *session, const struct dm_key *keys, uint32_t count) {
     const struct dm_pool *pool = session->pool;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t hash = index_hash(&keys[i], pool->hash_seed);
+        struct dm_key key = keys[i];
+        key.space = session->spaces.number[key.space % DM_SPACES];
+        uint64_t hash = index_hash(&key, pool->hash_seed);
         cache_prefetch(&pool->cache, hash);
         copies_prefetch(&pool->copies, hash);
     }

@@ -5,10 +5,10 @@
 #include "fusee/block.h"
 #include "fusee/epoch.h"
 
-#define COLLECT_EVERY_NS UINT64_C(50000000)         /* free maps of a class are read so often at the most */
-#define WAIT_NS UINT64_C(2000000)                   /* a writer that waits for the grace period looks so often */
-#define WAIT_MAX_NS UINT64_C(500000000)             /* and gives up after so long, */
-#define WAIT_OTHERS_NS UINT64_C(100000000)          /* or, when it has nothing to wait for itself, after so long, */
+#define COLLECT_EVERY_NS UINT64_C(50000000) /* free maps of a class are read so often at the most */
+#define WAIT_NS UINT64_C(2000000)           /* a writer that waits for the grace period looks so often */
+#define WAIT_MAX_NS UINT64_C(500000000)     /* and gives up after so long, */
+#define WAIT_OTHERS_NS UINT64_C(250000000)  /* or after so long, if all that can come is what others give back, */
 #define WAIT_ESSENTIAL_MAX_NS UINT64_C(10000000000) /* a delete much later */
 #define REFUSE_NS UINT64_C(100000000)               /* then others of its class are refused at once for so long */
 #define SHED_NS UINT64_C(1000000000)                /* others' need is answered for so long */
@@ -201,8 +201,8 @@ static bool allocator_coming(const struct dm_session *session, uint64_t began_ns
 /* Looks for memory once. */
 static enum dm_status refill_alone(struct dm_session *session, uint8_t size_class, enum allocator_need need,
                                    bool *pressed) {
-    if (session->memory_busy) {
-        return DM_BUSY; /* another operation is at it */
+    if (session->memory_busy || (need == NEED_USUAL && session->essential_waits != 0)) {
+        return DM_BUSY; /* another operation is at it, or is to be next */
     }
     session->memory_busy = true;
     enum dm_status status = refill(session, size_class, need);
@@ -232,8 +232,8 @@ static uint32_t bytes_most(uint8_t size_class, enum allocator_need need) {
     return need == NEED_USUAL ? WASTE_FACTOR * sizeclass_bytes(size_class) : UINT32_MAX;
 }
 
-static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
-                                  struct slab_object *out, bool *waited) {
+static enum dm_status wait_for_memory(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
+                                      struct slab_object *out, bool *waited) {
     struct dm_session *session = op->session;
     session->now_ns = pool_clock_ns(session->pool);
     if (need == NEED_USUAL && session->now_ns < session->refused_until_ns[size_class]) {
@@ -277,6 +277,16 @@ static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, enum 
     }
 }
 
+/* Deletes go before writes: a look for memory can take long, and a delete brings some. */
+static enum dm_status take_slowly(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
+                                  struct slab_object *out, bool *waited) {
+    struct dm_session *session = op->session;
+    session->essential_waits += need != NEED_USUAL;
+    enum dm_status status = wait_for_memory(op, size_class, need, out, waited);
+    session->essential_waits -= need != NEED_USUAL;
+    return status;
+}
+
 enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, enum allocator_need need,
                               struct slab_object *out, bool *waited) {
     struct dm_session *session = op->session;
@@ -299,6 +309,28 @@ enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, enum allo
         allocator_give_back(session, out);
     }
     return status;
+}
+
+bool allocator_try(struct dm_session *session, uint8_t size_class, struct slab_object *out) {
+    return session->slab.classes[size_class].head_written && try_take(session, size_class, NEED_USUAL, out);
+}
+
+bool allocator_refill(struct dm_session *session, uint8_t size_class) {
+    bool pressed = true; /* who waits for memory tells the others */
+    session->now_ns = pool_clock_ns(session->pool);
+    return session->slab.classes[size_class].head_written &&
+           refill_alone(session, size_class, NEED_USUAL, &pressed) == DM_OK;
+}
+
+void allocator_return(struct dm_session *session, const struct slab_object *object) {
+    struct block *block = slab_block_of(&session->slab, object->address);
+    if (block == NULL || session->watch.sweeping) { /* the sweep follows what goes through the limbo */
+        allocator_give_back(session, object);
+        return;
+    }
+    session->stats.objects_freed++;
+    slab_give(&session->slab, object->address);
+    session->has_empty |= only_reserved(block);
 }
 
 void allocator_give_back(struct dm_session *session, const struct slab_object *object) {
@@ -429,6 +461,7 @@ enum dm_status allocator_maintain(struct dm_session *session) {
         return DM_OK;
     }
     session->memory_busy = true;
+    bool urgent = session->essential_waits != 0; /* do nothing now that can wait */
     enum dm_status status = DM_OK;
     if (session->foreign_count != 0) {
         uint64_t *addresses = session->foreign;
@@ -446,10 +479,10 @@ enum dm_status allocator_maintain(struct dm_session *session) {
             session->env->release(session->env->context, addresses);
         }
     }
-    if (status == DM_OK && session->now_ns < session->shed_until_ns) {
+    if (status == DM_OK && session->now_ns < session->shed_until_ns && !urgent) {
         status = shed(session);
     }
-    if (status == DM_OK && session->give_up) {
+    if (status == DM_OK && session->give_up && !urgent) {
         status = give_up(session);
     }
     if (!session->memory_low) {

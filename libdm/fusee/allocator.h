@@ -31,6 +31,14 @@ enum dm_status allocator_take(struct fusee_op *op, uint8_t size_class, enum allo
 /* An object that was taken and not used. */
 void allocator_give_back(struct dm_session *session, const struct slab_object *object);
 
+/* For who needs several: one object, if there is one at once; and one back that nothing was ever posted of, to be used
+ * again at once. Nobody may hold an unused object while it waits for another: a sweep would take it for lost.
+ * */
+bool allocator_try(struct dm_session *session, uint8_t size_class, struct slab_object *out);
+void allocator_return(struct dm_session *session, const struct slab_object *object);
+/* Gets more of a class that has been in use, if that can be done without waiting: try again. */
+bool allocator_refill(struct dm_session *session, uint8_t size_class);
+
 /* `word`'s object is no longer in any slot (or never was). */
 void allocator_free(struct dm_session *session, uint64_t word);
 

@@ -7,6 +7,7 @@
 #include "fusee/session.h"
 
 #define EPOCH_NODE 0
+#define RETIRE_LOOK_NS UINT64_C(20000) /* a batch is under way: some us on an adapter */
 
 /* Room for the epoch line and all announce words. */
 static struct buffer *epoch_buffer(struct dm_session *session) {
@@ -26,7 +27,7 @@ static enum dm_status epoch_execute(struct dm_session *session, struct dm_batch 
 
 /* WRITEs our announce word and, behind it on the same queue pair, READs the epoch. */
 static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t value, uint64_t *epoch) {
-    struct buffer *buffer = buffer_take(&session->buffers, 2 * sizeof value);
+    struct buffer *buffer = buffer_take(&session->buffers, sizeof value + LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES);
     if (buffer == NULL) {
         return DM_BUSY;
     }
@@ -35,10 +36,15 @@ static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t 
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
     dm_batch_write(&batch, EPOCH_NODE, announce_offset(session), &words[0], sizeof value);
-    dm_batch_read(&batch, EPOCH_NODE, session->pool->layout.epoch_offset, &words[1], sizeof value);
+    dm_batch_read(&batch, EPOCH_NODE, session->pool->layout.epoch_offset, &words[1],
+                  LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES);
     enum dm_status status = epoch_execute(session, &batch);
     if (status == DM_OK) {
         *epoch = words[1];
+        if (value != 0) {
+            space_note(&session->spaces,
+                       (const struct space_table *)(buffer->bytes + sizeof value + LAYOUT_EPOCH_BYTES));
+        }
     }
     buffer_give(&session->buffers, buffer);
     return status;
@@ -53,12 +59,13 @@ static void note_epoch(struct dm_session *session, uint64_t epoch) {
 
 /* The tags of words come back after 128 epochs (copy.h), so epochs are not spent without need. */
 static bool epoch_is_due(const struct dm_session *session) {
-    return session->memory_low || session->now_ns - session->epoch_seen_ns >= EPOCH_NS;
+    return session->memory_low || space_is_held(&session->spaces) ||
+           session->now_ns - session->epoch_seen_ns >= EPOCH_NS;
 }
 
 enum dm_status epoch_announce(struct dm_session *session) {
     while (session->retiring) { /* batches are ordered only when one is waited for */
-        dm_coro_sleep(session->sched, 0);
+        dm_coro_sleep(session->sched, RETIRE_LOOK_NS);
     }
     session->now_ns = pool_clock_ns(session->pool);
     uint64_t epoch;
@@ -114,7 +121,7 @@ enum dm_status epoch_tick(struct dm_session *session) {
     if (buffer == NULL) {
         return DM_BUSY;
     }
-    uint32_t bytes = (uint32_t)(LAYOUT_EPOCH_BYTES + layout->super.clients * sizeof(uint64_t));
+    uint32_t bytes = (uint32_t)(LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES + layout->super.clients * sizeof(uint64_t));
     uint64_t freed_before = session->limbo.tail;
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
@@ -125,7 +132,10 @@ enum dm_status epoch_tick(struct dm_session *session) {
         return status;
     }
     const struct epoch_line *line = (const struct epoch_line *)buffer->bytes;
-    const uint64_t *announced = (const uint64_t *)(buffer->bytes + LAYOUT_EPOCH_BYTES);
+    const uint64_t *announced = (const uint64_t *)(buffer->bytes + LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES);
+    if (session->announced) {
+        space_note(&session->spaces, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES));
+    }
     uint64_t epoch = line->epoch;
     uint64_t pressure = line->pressure;
     uint64_t published = announced[session->client];

@@ -2,6 +2,7 @@
 #include "fusee/find.h"
 
 #include "assert.h"
+#include "fusee/intent.h"
 #include "fusee/round.h"
 
 static struct dm_session_stats *stats_of(struct fusee_op *op) { return &op->session->stats; }
@@ -23,6 +24,7 @@ static void drop_candidates(struct fusee_op *op) {
 void find_release(struct fusee_op *op) {
     drop_object(op, &op->object);
     drop_candidates(op);
+    intent_release(op);
 }
 
 /* A copy is kept of what had to be looked for: writes of the key can guess from then on. */
@@ -35,18 +37,21 @@ static void keep_copy(struct fusee_op *op) {
 static void finish(struct fusee_op *op, enum find_result result) {
     op->result = result;
     op->step = FIND_DONE;
+    op->by_slot = result == FIND_LIVE;
     if (result == FIND_LIVE) {
         cache_store(&op->session->pool->cache, op->hash, op->slot, op->word, op->epoch);
     }
 }
 
-/* A live word that may be this key's. (Behind a tombstone the key may live in another slot: both buckets tell.) */
+/* A live word, or an intent, that may be this key's. (Behind a tombstone the key may live in another slot: both buckets
+ * tell.) */
 static bool maybe_ours(const struct fusee_op *op, uint64_t word) {
-    return word_is_live(word) && word_fingerprint(word) == index_fingerprint(op->hash);
+    return (word_is_live(word) || word_is_intent(word)) && word_fingerprint(word) == index_fingerprint(op->hash);
 }
 
 void find_start(struct fusee_op *op, enum find_want want, bool use_cache) {
     find_release(op);
+    intent_forget(op);
     op->want = want;
     op->step = FIND_BUCKETS;
     struct cache_hit hit;
@@ -65,16 +70,17 @@ void find_start(struct fusee_op *op, enum find_want want, bool use_cache) {
 
 void find_start_from(struct fusee_op *op, uint64_t word) {
     find_release(op);
+    intent_forget(op);
     op->slot_word = word;
     op->word = word;
     op->step = maybe_ours(op, word) ? FIND_OTHER : FIND_BUCKETS;
 }
 
-/* Bytes of a word's object that this operation needs: for a put the key is enough. */
+/* Bytes of a word's object that this operation needs: for a put the key is enough, if there is no more to know. */
 static uint32_t object_need(const struct fusee_op *op, uint64_t word) {
     uint32_t bytes = sizeclass_bytes(word_class(word));
     uint32_t key_bytes = (uint32_t)sizeof(struct object_header) + op->key->length;
-    return op->want == FIND_FOR_PUT && key_bytes < bytes ? key_bytes : bytes;
+    return op->want == FIND_FOR_PUT && !word_is_intent(word) && key_bytes < bytes ? key_bytes : bytes;
 }
 
 /* Adds a READ of the object, from the replica on `near` if there is one there. A word that names no object of this
@@ -103,7 +109,13 @@ static void post_buckets(struct fusee_op *op, struct dm_batch *batch, uint32_t r
     }
 }
 
-uint32_t find_room(const struct fusee_op *op) { return op->step == FIND_OBJECTS ? op->candidate_count : 2; }
+enum dm_status find_post_object(struct fusee_op *op, struct dm_batch *batch, uint64_t word, struct buffer **object) {
+    return post_object(op, batch, word, object);
+}
+
+uint32_t find_room(const struct fusee_op *op) {
+    return op->step == FIND_OBJECTS ? op->candidate_count : op->step == FIND_INTENT ? INTENT_AT_A_TIME + 1 : 2;
+}
 
 enum dm_status find_post(struct fusee_op *op, struct dm_batch *batch) {
     switch (op->step) {
@@ -125,6 +137,8 @@ enum dm_status find_post(struct fusee_op *op, struct dm_batch *batch) {
             }
         }
         return DM_OK;
+    case FIND_INTENT:
+        return intent_post(op, batch);
     case FIND_DONE:
         break;
     }
@@ -134,7 +148,7 @@ enum dm_status find_post(struct fusee_op *op, struct dm_batch *batch) {
 
 static enum object_verdict judge(const struct fusee_op *op, uint64_t word, const struct buffer *object) {
     uint32_t bytes = object_need(op, word);
-    if (op->want != FIND_FOR_PUT) {
+    if (op->want != FIND_FOR_PUT || word_is_intent(word)) {
         return object_check(object->bytes, bytes, word, op->key, op->hash);
     }
     /* Only header and key were read. `word` stands in the primary, so its object is whole and does not change. */
@@ -161,12 +175,14 @@ static enum dm_status reread(struct fusee_op *op) {
 
 static enum dm_status take_slot(struct fusee_op *op) {
     uint64_t word = op->slot_word;
-    bool right = word_identity(word) == word_identity(op->cached_word) && word_is_live(word);
+    /* An intent comes into the cache when its transaction is known to be committed. */
+    bool committed = word_is_live(word) || (word_kind(word) == WORD_INTENT && !op->bypass);
+    bool right = word_identity(word) == word_identity(op->cached_word) && committed;
     op->word = word;
     if (!right || op->score != 0) {
         cache_note(&op->session->pool->cache, op->hash, !right);
     }
-    if (right && !op->bypass && judge(op, word, op->object) == OBJECT_GOOD) {
+    if (right && !op->bypass && judge(op, word_with_kind(word, WORD_LIVE_RMW), op->object) == OBJECT_GOOD) {
         stats_of(op)->cache_hits++;
         finish(op, FIND_LIVE);
         return DM_OK;
@@ -177,12 +193,39 @@ static enum dm_status take_slot(struct fusee_op *op) {
     return DM_OK;
 }
 
+enum dm_status find_again(struct fusee_op *op) { return reread(op); }
+
+void find_finish(struct fusee_op *op, enum find_result result, bool current) {
+    if (current) {
+        if (result == FIND_LIVE) {
+            keep_copy(op);
+        }
+        finish(op, result);
+    } else {
+        op->result = result;
+        op->step = FIND_DONE;
+        op->by_slot = true;
+    }
+}
+
+/* Goes on with the intent that was met in `slot`; takes its object over. */
+static enum dm_status take_intent(struct fusee_op *op, uint16_t slot, uint64_t word, struct buffer **object) {
+    struct buffer *its = *object;
+    *object = NULL;
+    return intent_meet(op, slot, word, its);
+}
+
 static enum dm_status take_other(struct fusee_op *op) {
-    if (judge(op, op->word, op->object) == OBJECT_GOOD) {
+    enum object_verdict verdict = judge(op, op->word, op->object);
+    if (verdict == OBJECT_GOOD) {
+        if (word_is_intent(op->word)) {
+            return take_intent(op, op->slot, op->word, &op->object);
+        }
         keep_copy(op);
         finish(op, FIND_LIVE);
         return DM_OK;
     }
+    stats_of(op)->objects_torn += verdict == OBJECT_BAD;
     drop_object(op, &op->object);
     op->step = FIND_BUCKETS;
     return DM_OK;
@@ -221,7 +264,7 @@ static enum dm_status choose_candidates(struct fusee_op *op, uint32_t replica, u
 }
 
 static enum dm_status take_buckets(struct fusee_op *op) {
-    uint32_t want = INDEX_WANT_LIVE | (op->want == FIND_FOR_READ ? 0 : INDEX_WANT_TOMBSTONE);
+    uint32_t want = INDEX_WANT_LIVE | INDEX_WANT_INTENT | (op->want == FIND_FOR_READ ? 0 : INDEX_WANT_TOMBSTONE);
     enum dm_status status = choose_candidates(op, 0, want);
     if (status != DM_OK) {
         return status;
@@ -234,14 +277,24 @@ static enum dm_status take_buckets(struct fusee_op *op) {
     return DM_OK;
 }
 
+/* The place of one of the key's slots: 0 live, 1 an intent, 2 a prepared word (r = 1), 3 a tombstone or an intent that
+ * is known to mean as much. What comes first counts; intents before prepared words, because who prepares in a second
+ * slot will see the first one in its check. */
+#define RANKS 4u
+static uint32_t rank_of(const struct fusee_op *op, uint64_t word) {
+    if (word_is_live(word)) {
+        return 0;
+    }
+    return !word_is_intent(word) || intent_is_removed(op, word) ? 3 : word_kind(word) == WORD_INTENT ? 1 : 2;
+}
+
 static enum dm_status take_objects(struct fusee_op *op) {
-    struct candidate *live = NULL;
-    struct candidate *tombstone = NULL;
+    struct candidate *first[RANKS] = {NULL};
     for (uint32_t i = 0; i < op->candidate_count; i++) {
         struct candidate *candidate = &op->candidates[i];
         switch (judge(op, candidate->word, candidate->object)) {
         case OBJECT_GOOD:
-            *(word_is_live(candidate->word) ? &live : &tombstone) = candidate;
+            first[rank_of(op, candidate->word)] = candidate;
             break;
         case OBJECT_OTHER_KEY:
             note_foreign(op, candidate->word);
@@ -251,21 +304,28 @@ static enum dm_status take_objects(struct fusee_op *op) {
             return reread(op);
         }
     }
-    struct candidate *chosen = live != NULL ? live : tombstone;
-    if (chosen == NULL) {
+    uint32_t rank = 0;
+    while (rank < RANKS && first[rank] == NULL) {
+        rank++;
+    }
+    if (rank == RANKS || (rank == 3 && op->want == FIND_FOR_READ)) {
         drop_candidates(op);
         finish(op, FIND_ABSENT);
         return DM_OK;
     }
-    op->slot = chosen->slot;
-    op->word = chosen->word;
-    op->object = chosen->object;
-    chosen->object = NULL;
+    struct candidate chosen = *first[rank];
+    first[rank]->object = NULL;
     drop_candidates(op);
-    if (live != NULL) {
+    if (rank == 1 || rank == 2) {
+        return take_intent(op, chosen.slot, chosen.word, &chosen.object);
+    }
+    op->slot = chosen.slot;
+    op->word = chosen.word;
+    op->object = chosen.object;
+    if (rank == 0) {
         keep_copy(op);
     }
-    finish(op, live != NULL ? FIND_LIVE : FIND_TOMBSTONE);
+    finish(op, rank == 0 ? FIND_LIVE : FIND_TOMBSTONE);
     return DM_OK;
 }
 
@@ -279,6 +339,8 @@ enum dm_status find_take(struct fusee_op *op) {
         return take_buckets(op);
     case FIND_OBJECTS:
         return take_objects(op);
+    case FIND_INTENT:
+        return intent_take(op);
     case FIND_DONE:
         break;
     }
@@ -331,7 +393,7 @@ static enum dm_status compare_candidates(struct fusee_op *op, bool *found) {
 }
 
 enum dm_status find_other_slot(struct fusee_op *op, uint32_t replica, uint16_t own, bool *found) {
-    uint32_t want = INDEX_WANT_LIVE | INDEX_WANT_TOMBSTONE | INDEX_WANT_PROVISIONAL;
+    uint32_t want = INDEX_WANT_LIVE | INDEX_WANT_TOMBSTONE | INDEX_WANT_PROVISIONAL | INDEX_WANT_INTENT;
     drop_candidates(op);
     enum dm_status status = choose_candidates(op, replica, want);
     if (status != DM_OK) {

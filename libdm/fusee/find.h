@@ -6,7 +6,9 @@
  *     FIND_SLOT     hit: READ slot (and object, where it is wanted)            -> DONE, OTHER, BUCKETS
  *     FIND_OTHER    the slot holds a newer word: READ its object               -> DONE, BUCKETS
  *     FIND_BUCKETS  READ both combined buckets                                 -> DONE (absent), OBJECTS
- *     FIND_OBJECTS  READ the objects whose fingerprint matches                 -> DONE, BUCKETS (torn: again)
+ *     FIND_OBJECTS  READ the objects whose fingerprint matches                 -> DONE, INTENT, BUCKETS (torn: again)
+ *     FIND_INTENT   an intent was met: READ other slots of its transaction     -> DONE, BUCKETS (deleted; a writer
+ *     waits)
  */
 #ifndef FUSEE_FIND_H
 #define FUSEE_FIND_H
@@ -40,6 +42,12 @@ enum dm_status find_look(struct fusee_op *op);
 /* Does op->buckets[replica] show this key in another slot than `own`, committed or not, or a word whose object
  * cannot be read whole? */
 enum dm_status find_other_slot(struct fusee_op *op, uint32_t replica, uint16_t own, bool *found);
+
+/* For intent.c: adds a READ of a word's object; begins again with the buckets, as behind an unreadable object; ends
+ * with this result, of which cache and copies may know if it is `current`. */
+enum dm_status find_post_object(struct fusee_op *op, struct dm_batch *batch, uint64_t word, struct buffer **object);
+enum dm_status find_again(struct fusee_op *op);
+void find_finish(struct fusee_op *op, enum find_result result, bool current);
 
 /* Gives back the objects that the op still holds. */
 void find_release(struct fusee_op *op);

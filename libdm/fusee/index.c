@@ -46,6 +46,9 @@ static bool wanted(uint64_t word, uint32_t want) {
         return (want & INDEX_WANT_TOMBSTONE) != 0;
     case WORD_PROVISIONAL:
         return (want & INDEX_WANT_PROVISIONAL) != 0;
+    case WORD_INTENT:
+    case WORD_PREPARED:
+        return (want & INDEX_WANT_INTENT) != 0;
     default:
         return false;
     }

@@ -69,7 +69,7 @@ struct index_candidate {
 };
 #define INDEX_CANDIDATES_MAX 32 /* both buckets full of one fingerprint */
 
-enum index_want { INDEX_WANT_LIVE = 1, INDEX_WANT_TOMBSTONE = 2, INDEX_WANT_PROVISIONAL = 4 };
+enum index_want { INDEX_WANT_LIVE = 1, INDEX_WANT_TOMBSTONE = 2, INDEX_WANT_PROVISIONAL = 4, INDEX_WANT_INTENT = 8 };
 
 /* Slots of the view with this fingerprint and one of the wanted kinds, each slot once. Returns how many there are;
  * the first INDEX_CANDIDATES_MAX of them are stored. */

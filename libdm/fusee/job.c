@@ -4,6 +4,7 @@
 #include "fusee/allocator.h"
 #include "fusee/find.h"
 #include "fusee/open_round.h"
+#include "fusee/transaction.h"
 
 /* Second round of a DELETE: tombstone -> unique empty word, backups first (trap T5). Lost: a SET took it over. */
 static void cleared(struct fusee_op *op, const struct round *round, enum round_result result) {
@@ -18,7 +19,6 @@ static void cleared_late(struct fusee_op *op, enum round_result result) { cleare
 
 static void expired(struct fusee_op *op, const struct round *round, enum round_result result) {
     if (result == ROUND_WON) {
-        op->session->stats.expired_keys++;
         allocator_free(op->session, round->v_old);
     } else if (round->object != NULL) {
         allocator_free(op->session, round->v_new);
@@ -57,6 +57,19 @@ static void clear_tombstone(struct fusee_op *op, uint64_t slot, uint64_t tombsto
     }
 }
 
+/* Of a space that was flushed. While a change is under way this client does not know all numbers. */
+static bool is_left(const struct fusee_op *op, const struct object_header *header) {
+    const struct space_view *view = &op->session->spaces;
+    return !space_is_held(view) && space_of_number(view, header->space) == DM_SPACE_ALL;
+}
+
+static void tell_expired(struct dm_session *session, const struct object_header *header) {
+    struct dm_key key = {object_key(header), header->key_length, space_of_number(&session->spaces, header->space)};
+    if (session->expired_fn != NULL && key.space != DM_SPACE_ALL) {
+        session->expired_fn(session->expired_context, &key);
+    }
+}
+
 static bool is_expired(const struct fusee_op *op, const struct object_header *header) {
     const struct dm_env *env = op->session->env;
     return header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= env->wall_ms(env->context);
@@ -84,14 +97,14 @@ static bool prepare_tombstone(struct fusee_op *op, const struct object_header *e
     object_seal(into->bytes, &(struct object_names){round->v_new,
                                                     round->address,
                                                     round->v_old,
-                                                    round->v_new,
+                                                    0,
                                                     {place.next, ++session->log_sequence << 16 | session->client}});
     round->object = into->bytes;
     return true;
 }
 
-/* Deletes an expired key, if exactly that word is still in the slot (trap T12). `object` and `tombstone` are buffers
- * of its class. */
+/* Deletes an expired key, or one that a flush has left, if exactly that word is still in the slot (trap T12). `object`
+ * and `tombstone` are buffers of its class. */
 static void expire_word(struct fusee_op *op, struct job job, struct buffer *object, struct buffer **tombstone) {
     struct location slot = op_locate(op, job.slot, 0);
     struct location at = op_locate(op, word_address(job.word), 0);
@@ -104,7 +117,11 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     op_batch_init(op); /* behind the slot: the word may be old, and have come back (trap T3) */
     dm_batch_read(&op->batch, at.node, at.offset, object->bytes, bytes);
     const struct object_header *header = object_header(object->bytes);
-    if (op_execute(op) != DM_OK || !object_whole(object->bytes, bytes, job.word) || !is_expired(op, header)) {
+    if (op_execute(op) != DM_OK || !object_whole(object->bytes, bytes, job.word)) {
+        return;
+    }
+    bool left = is_left(op, header);
+    if (!left && !is_expired(op, header)) {
         return;
     }
     struct round round = {.address = job.slot, .v_old = job.word, .v_new = word_emptied(job.word), .slot = true};
@@ -114,6 +131,10 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     }
     enum round_result result;
     if (job_round(op, &round, single ? NULL : tombstone, &result)) {
+        if (!left && result == ROUND_WON) {
+            op->session->stats.expired_keys++;
+            tell_expired(op->session, header);
+        }
         expired(op, &round, result);
     }
 }
@@ -144,6 +165,9 @@ static void job_run(struct dm_session *session, struct job job) {
 
 void job_add(struct dm_session *session, uint64_t slot_address, uint64_t word) {
     struct job job = {slot_address, word};
+    if (word_is_intent(word)) {
+        return; /* it will not be there for long: who meets the expired key next notes it */
+    }
     if (session->job_count == SESSION_JOBS_MAX) {
         job_run(session, job);
         return;
@@ -152,6 +176,7 @@ void job_add(struct dm_session *session, uint64_t slot_address, uint64_t word) {
 }
 
 void job_run_all(struct dm_session *session) {
+    transaction_run_left(session);
     while (session->job_count != 0) {
         struct job job = session->jobs[session->job_head];
         session->job_head = (session->job_head + 1) % SESSION_JOBS_MAX;

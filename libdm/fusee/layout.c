@@ -53,7 +53,8 @@ static void layout_derive(struct layout *layout) {
     uint64_t map_bytes = (uint64_t)super->regions * super->replicas * sizeof(uint64_t);
     layout->directory_offset = round_up(layout->region_map_offset + map_bytes, 4096);
     layout->epoch_offset = round_up(layout->directory_offset + (UINT64_C(16) << super->directory_depth), 4096);
-    layout->announce_offset = layout->epoch_offset + LAYOUT_EPOCH_BYTES;
+    layout->spaces_offset = layout->epoch_offset + LAYOUT_EPOCH_BYTES;
+    layout->announce_offset = layout->spaces_offset + SPACE_TABLE_BYTES;
     layout->clients_offset = round_up(layout->announce_offset + super->clients * sizeof(uint64_t), 4096);
     layout->regions_offset = round_up(layout->clients_offset + (uint64_t)super->clients * LAYOUT_CLIENT_BYTES, 4096);
 }

@@ -3,8 +3,8 @@
  *   node   0        4096          map            directory         clients                regions
  *         +--------+-------------+--------------+-----------------+----------------------+--------+--------+--
  *         | super- | region map  | directory    | epoch line,     | client records       | frame  | frame  |
- *         | block  | r words a   | 2^(D+1)      | announce words  | 512 B each           |   0    |   1    |
- *         | 4 KiB  | region      | words        | 8 B a client    |                      |        |        |
+ *         | block  | r words a   | 2^(D+1)      | space table,    | 512 B each           |   0    |   1    |
+ *         | 4 KiB  | region      | words        | announce words  |                      |        |        |
  *         +--------+-------------+--------------+-----------------+----------------------+--------+--------+--
  *
  * A *region* is the unit of placement: region g has r replicas, replica 0 is the primary; replica j lies in frame
@@ -29,9 +29,10 @@
 #include "dm.h"
 #include "fusee/index.h"
 #include "fusee/sizeclass.h"
+#include "fusee/space.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x4554414745535546) /* "FUSEGATE" */
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 #define LAYOUT_REPLICAS_MAX 4u
 #define LAYOUT_SUPERBLOCK_BYTES 4096u
 #define LAYOUT_CLIENT_BYTES 512u
@@ -93,7 +94,8 @@ struct layout {
     uint32_t blocks_per_region, system_blocks, subtables_per_region;
     uint32_t map_bytes;                          /* free map of a block */
     uint64_t free_maps_offset, subtables_offset; /* in a region */
-    uint64_t region_map_offset, directory_offset, epoch_offset, announce_offset, clients_offset, regions_offset;
+    uint64_t region_map_offset, directory_offset, epoch_offset, spaces_offset, announce_offset;
+    uint64_t clients_offset, regions_offset;
     uint32_t region_shift, block_shift;
     struct region_replica *map; /* regions * replicas, primary first */
 };

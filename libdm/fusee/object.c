@@ -28,7 +28,7 @@ uint32_t object_fill(void *memory, const struct object_content *content) {
     header->encoding = write->encoding;
     header->space = content->key->space;
     header->hash = content->hash;
-    header->key_length = content->key->length;
+    header->key_length = (uint16_t)content->key->length;
     header->expire_ms = write->expire_ms;
     uint8_t *to = (uint8_t *)memory + sizeof *header;
     memcpy(to, content->key->bytes, content->key->length);
@@ -46,13 +46,26 @@ uint32_t object_fill(void *memory, const struct object_content *content) {
     return (uint32_t)bytes;
 }
 
+uint32_t object_make_intent(void *memory, uint16_t intent) {
+    struct object_header *header = memory;
+    header->intent = intent;
+    return (uint32_t)object_length(header);
+}
+
+/* Tag and address of a word come back one day; hardly ever with a number that mixes to the same. */
+static uint64_t object_origin(const struct object_names *names) {
+    uint64_t mixed = names->log.sequence_client * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t low = WORD_ADDRESS_BITS + WORD_TAG_BITS;
+    return mixed >> low << low | (names->self & ((UINT64_C(1) << low) - 1));
+}
+
 void object_seal(void *memory, const struct object_names *names) {
     struct object_header *header = memory;
     header->self = names->self;
     header->slot = names->slot;
     header->prev = names->prev;
-    header->origin = names->origin;
-    uint64_t bytes = object_bytes(header->key_length, header->value_length);
+    header->origin = names->origin != 0 ? names->origin : object_origin(names);
+    uint64_t bytes = object_length(header);
     *object_log_entry(memory, bytes) = names->log;
     header->crc = object_crc(memory, bytes);
 }
@@ -62,7 +75,7 @@ bool object_whole(const void *memory, uint32_t bytes, uint64_t word) {
     if (bytes < SIZECLASS_BYTES_MIN || word_identity(header->self) != word_identity(word)) {
         return false;
     }
-    uint64_t length = object_bytes(header->key_length, header->value_length);
+    uint64_t length = object_length(header);
     return length <= bytes && header->crc == object_crc(memory, length);
 }
 

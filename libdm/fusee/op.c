@@ -3,6 +3,7 @@
 
 #include "assert.h"
 #include "fusee/epoch.h"
+#include "fusee/node_latency.h"
 #include "fusee/session.h"
 
 #define OPS_AT_A_TIME 16
@@ -31,11 +32,41 @@ static struct fusee_op *op_take(struct dm_session *session) {
     return op;
 }
 
-struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
-    enum dm_status status = session->announced ? DM_OK : epoch_announce(session);
-    struct fusee_op *op = status == DM_OK ? op_take(session) : NULL;
+/* Announces the session if it is idle; an operation of a caller waits for the end of a change of the spaces. */
+static enum dm_status join_epoch(struct dm_session *session, enum dm_kind kind) {
+    bool wait = kind < DM_KIND_CLEAR;
+    enum dm_status status = DM_OK;
+    while (status == DM_OK && (!session->announced || (wait && space_is_held(&session->spaces)))) {
+        status = session->announced ? space_wait(session) : epoch_announce(session);
+    }
+    return status;
+}
+
+static struct fusee_op *op_start(struct dm_session *session, enum dm_kind kind, uint64_t epoch) {
+    struct fusee_op *op = op_take(session);
     if (op == NULL) {
-        session->refusal = status == DM_OK ? DM_BUSY : status;
+        return NULL;
+    }
+    op->kind = kind;
+    memset(&op->cost, 0, sizeof op->cost);
+    op->now_ns = session->now_ns;
+    op->epoch = epoch;
+    op->asked = NULL;
+    op->object = NULL;
+    op->candidate_count = 0;
+    op->foreign_word_count = 0;
+    op->rereads = 0;
+    op->spare.address = 0;
+    op->intent = (struct intent_look){0};
+    session->in_flight[epoch % EPOCH_RING]++;
+    session->in_flight_total++;
+    return op;
+}
+
+struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
+    enum dm_status status = join_epoch(session, kind);
+    if (status != DM_OK) {
+        session->refusal = status;
         return NULL;
     }
     if (++session->now_uses >= CLOCK_EVERY_OPERATIONS) {
@@ -43,18 +74,13 @@ struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
         session->now_ns = pool_clock_ns(session->pool);
     }
     session->operations += kind < DM_KIND_CLEAR; /* what keeps the session awake */
-    op->kind = kind;
-    memset(&op->cost, 0, sizeof op->cost);
-    op->now_ns = session->now_ns;
-    op->epoch = session->epoch;
-    op->object = NULL;
-    op->candidate_count = 0;
-    op->foreign_word_count = 0;
-    op->rereads = 0;
-    op->spare.address = 0;
-    session->in_flight[op->epoch % EPOCH_RING]++;
-    session->in_flight_total++;
-    return op;
+    session->refusal = DM_BUSY;
+    return op_start(session, kind, session->epoch);
+}
+
+struct fusee_op *op_begin_beside(const struct fusee_op *lead) {
+    lead->session->operations += lead->kind < DM_KIND_CLEAR;
+    return op_start(lead->session, lead->kind, lead->epoch);
 }
 
 struct fusee_op *op_clone(const struct fusee_op *op) {
@@ -66,6 +92,8 @@ struct fusee_op *op_clone(const struct fusee_op *op) {
     *clone = *op;
     clone->kind = DM_KIND_CLEAR;
     memset(&clone->cost, 0, sizeof clone->cost);
+    clone->key = NULL; /* its bytes are the caller's */
+    clone->asked = NULL;
     clone->object = NULL;
     clone->candidate_count = 0;
     clone->spare.address = 0;
@@ -83,17 +111,23 @@ void op_leave(struct fusee_op *op) {
 
 enum dm_status op_enter(struct fusee_op *op) {
     struct dm_session *session = op->session;
-    enum dm_status status = session->announced ? DM_OK : epoch_announce(session);
+    enum dm_status status = join_epoch(session, op->kind);
     op->epoch = session->epoch;
     session->in_flight[op->epoch % EPOCH_RING]++;
     session->in_flight_total++;
+    if (op->asked != NULL) {
+        op_set_key(op, op->asked); /* its space may have got another number */
+    }
     return status;
 }
 
 void op_set_key(struct fusee_op *op, const struct dm_key *key) {
     const struct dm_pool *pool = op->session->pool;
-    op->key = key;
-    op->hash = index_hash(key, pool->hash_seed);
+    dm_assert(key->space < DM_SPACES);
+    op->asked = key;
+    op->numbered = (struct dm_key){key->bytes, key->length, op->session->spaces.number[key->space]};
+    op->key = &op->numbered;
+    op->hash = index_hash(op->key, pool->hash_seed);
     op->place = index_place(op->hash);
     op->subtable = pool->subtables[index_prefix(op->hash, pool->depth)];
 }
@@ -108,14 +142,41 @@ static void cost_add(struct dm_cost *total, const struct dm_cost *cost) {
     total->bytes_written += cost->bytes_written;
 }
 
-void op_end(struct fusee_op *op) {
+void op_book(struct fusee_op *op) {
     struct dm_session *session = op->session;
     session->stats.kind[op->kind].operations++;
     cost_add(&session->stats.kind[op->kind].cost, &op->cost);
     if (op->kind < DM_KIND_CLEAR) {
         session->last_cost = op->cost;
     }
+    op->kind = DM_KIND_CLEAR;
+    op->cost = (struct dm_cost){0};
+}
+
+void op_end(struct fusee_op *op) {
+    op_book(op);
     op_give(op);
+}
+
+struct fusee_op *op_begin_part(struct fusee_op *lead) {
+    struct fusee_op *op = op_begin_beside(lead);
+    if (op != NULL) {
+        op_leave(op);
+        lead->session->operations -= lead->kind < DM_KIND_CLEAR;
+    }
+    return op;
+}
+
+void op_join_cost(struct fusee_op *lead, struct fusee_op *op) {
+    cost_add(&lead->cost, &op->cost);
+    op->cost = (struct dm_cost){0};
+}
+
+void op_end_part(struct fusee_op *lead, struct fusee_op *op) {
+    struct dm_session *session = op->session;
+    op_join_cost(lead, op);
+    op->next_free = session->free_ops;
+    session->free_ops = op;
 }
 
 void op_give(struct fusee_op *op) {
@@ -126,7 +187,7 @@ void op_give(struct fusee_op *op) {
 }
 
 enum dm_status op_execute(struct fusee_op *op) {
-    dm_fabric_execute(op->session->endpoint, &op->batch);
+    node_latency_sample(op->session, &op->batch);
     return op->batch.failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
 

@@ -8,7 +8,9 @@
 #include "fusee/sweep.h"
 
 #define CLIENT_NODE 0
-#define WATCH_NS UINT64_C(100000000) /* a session looks so often */
+#define WATCH_NS UINT64_C(100000000)        /* a session looks so often, */
+#define WATCH_AGAIN_NS UINT64_C(1000000000) /* and so much later behind a failure */
+#define WATCH_ALL_NS UINT64_C(60000000000)  /* and so often also at clients that were idle: they hold nobody up */
 
 /* ---- Client records --------------------------------------------------------------------------------------------- */
 
@@ -66,8 +68,30 @@ static bool seat_is_empty(struct dm_session *session, uint32_t client) {
     return fabric->ops->seat_empty != NULL && fabric->ops->seat_empty(fabric, client);
 }
 
-enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *out, uint32_t capacity,
-                                  uint32_t *count) {
+/* READs all announce words: who is not idle. */
+static enum dm_status read_announced(struct dm_session *session, struct client_set *announced) {
+    uint32_t clients = session->pool->layout.super.clients;
+    struct buffer *buffer = buffer_take(&session->buffers, clients * (uint32_t)sizeof(uint64_t));
+    if (buffer == NULL) {
+        return DM_BUSY;
+    }
+    struct dm_batch batch;
+    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    dm_batch_read(&batch, CLIENT_NODE, announce_offset(session, 0), buffer->bytes,
+                  clients * (uint32_t)sizeof(uint64_t));
+    enum dm_status status = execute(session, &batch);
+    for (uint32_t c = 0; c < clients && status == DM_OK; c++) {
+        if (c != session->client && ((const uint64_t *)buffer->bytes)[c] != 0) {
+            client_set_add(announced, c);
+        }
+    }
+    buffer_give(&session->buffers, buffer);
+    return status;
+}
+
+/* dm_session_clients, of those in `only` (NULL: of all). */
+static enum dm_status list_clients(struct dm_session *session, const struct client_set *only, struct dm_client *out,
+                                   uint32_t capacity, uint32_t *count) {
     uint32_t clients = session->pool->layout.super.clients;
     enum dm_status status = DM_OK;
     *count = 0;
@@ -78,8 +102,12 @@ enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *
         bool gone[DM_BATCH_OPS];
         uint32_t some = clients - from < DM_BATCH_OPS ? clients - from : DM_BATCH_OPS;
         bool any = false;
+        if (only != NULL && only->bits[from / 64] == 0) {
+            continue;
+        }
         status = read_words(session, record_offset(session, from), LAYOUT_CLIENT_BYTES, before, some);
         for (uint32_t i = 0; i < some && status == DM_OK; i++) {
+            before[i] = only == NULL || client_set_has(only, from + i) ? before[i] : 0;
             gone[i] = before[i] != 0 && from + i != session->client && seat_is_empty(session, from + i);
             any |= before[i] != 0;
         }
@@ -91,7 +119,7 @@ enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *
             status = read_words(session, record_offset(session, from), LAYOUT_CLIENT_BYTES, after, some);
         }
         for (uint32_t i = 0; i < some && status == DM_OK; i++) {
-            if (after[i] != 0 && *count < capacity) {
+            if (after[i] != 0 && (only == NULL || before[i] != 0) && *count < capacity) {
                 out[(*count)++] = (struct dm_client){.client = from + i,
                                                      .owner = after[i],
                                                      .announced = announced[i],
@@ -100,6 +128,11 @@ enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *
         }
     }
     return status;
+}
+
+enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *out, uint32_t capacity,
+                                  uint32_t *count) {
+    return list_clients(session, NULL, out, capacity, count);
 }
 
 /* ---- Claims ----------------------------------------------------------------------------------------------------- */
@@ -294,8 +327,17 @@ enum dm_status dm_session_repair(struct dm_session *session, const uint32_t *cli
 
 /* ---- Watch ------------------------------------------------------------------------------------------------------ */
 
-/* Repairs those clients that the fabric knows to be dead. */
+/* Repairs those clients that the fabric knows to be dead. Most looks are at those only that have announced themselves:
+ * these may have left rounds open and hold the epoch up. What idle ones leave is memory. */
 static enum dm_status repair_gone(struct dm_session *session) {
+    struct watch *watch = &session->watch;
+    struct client_set announced = {{0}};
+    bool look_at_all = session->now_ns >= watch->all_ns || session->memory_low;
+    if (look_at_all) {
+        watch->all_ns = session->now_ns + WATCH_ALL_NS;
+    } else if (read_announced(session, &announced) != DM_OK) {
+        return DM_UNREACHABLE;
+    }
     const struct dm_env *env = session->env;
     uint32_t clients = session->pool->layout.super.clients;
     struct dm_client *all = env->allocate(env->context, clients * (sizeof *all + sizeof(uint32_t)));
@@ -305,7 +347,7 @@ static enum dm_status repair_gone(struct dm_session *session) {
     uint32_t *gone = (uint32_t *)(all + clients);
     uint32_t count = 0;
     uint32_t gone_count = 0;
-    enum dm_status status = dm_session_clients(session, all, clients, &count);
+    enum dm_status status = list_clients(session, look_at_all ? NULL : &announced, all, clients, &count);
     for (uint32_t i = 0; i < count && status == DM_OK; i++) {
         if (all[i].gone) {
             gone[gone_count++] = all[i].client;
@@ -313,6 +355,9 @@ static enum dm_status repair_gone(struct dm_session *session) {
     }
     if (status == DM_OK && gone_count != 0) {
         status = dm_session_repair(session, gone, gone_count);
+    }
+    if (status == DM_OK && gone_count != 0) {
+        status = dm_space_purge(session); /* one of them may have flushed */
     }
     env->release(env->context, all);
     return status;
@@ -350,8 +395,10 @@ static enum dm_status watch_look(struct dm_session *session) {
         watch->known = true;
         watch->repairs = repairs;
     }
-    if (status == DM_OK && look_is_ours(session)) {
+    if (status == DM_OK && (look_is_ours(session) || watch->owes_look)) {
         status = repair_gone(session);
+        watch->owes_look = status != DM_OK && status != DM_NOT_FOUND;
+        watch->look_ns += watch->owes_look ? WATCH_AGAIN_NS : 0;
         status = status == DM_NOT_FOUND ? DM_OK : status; /* somebody else is at it */
     }
     watch->looking = false;
@@ -360,11 +407,15 @@ static enum dm_status watch_look(struct dm_session *session) {
 
 static void watch_coroutine(void *argument) {
     struct dm_session *session = argument;
+    struct watch *watch = &session->watch;
     enum dm_status status = watch_look(session);
-    if (status != DM_OK && status != DM_BUSY) {
-        pool_log(session->pool, DM_LOG_WARNING, "looking for dead clients failed: %s", dm_status_text(status));
+    bool failed = status != DM_OK && status != DM_BUSY;
+    if (failed && !watch->failing) {
+        pool_log(session->pool, DM_LOG_WARNING, "looking for dead clients fails, and is tried on: %s",
+                 dm_status_text(status));
     }
-    session->watch.coroutines--;
+    watch->failing = failed;
+    watch->coroutines--;
 }
 
 void watch_tick(struct dm_session *session) {

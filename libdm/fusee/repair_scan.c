@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fusee/allocator.h"
+#include "fusee/repair_intent.h"
 #include "fusee/round.h"
 
 #define SCAN_BYTES (512u << 10) /* read in one batch, all replicas together */
@@ -78,11 +79,20 @@ static enum dm_status clear_tombstone(struct repair_scan *scan, struct fusee_op 
 static enum dm_status scan_word(struct repair_scan *scan, struct fusee_op *op, uint64_t address, bool slot,
                                 const uint64_t *replicas[]) {
     uint64_t primary = *replicas[0];
-    bool differs = slot && word_kind(primary) == WORD_PROVISIONAL;
-    for (uint32_t j = 1; j < op_replicas(op); j++) {
-        differs |= *replicas[j] != primary;
-    }
+    bool differs = slot && (word_kind(primary) == WORD_PROVISIONAL || word_kind(primary) == WORD_PREPARED);
     enum dm_status status = DM_OK;
+    if (scan->cleans) {
+        bool cleaned = false;
+        if (slot && word_kind(primary) == WORD_INTENT) {
+            status = repair_intent_clean(op, scan->dead, address, primary, &cleaned);
+        }
+        scan->cleared += cleaned;
+        return status;
+    }
+    for (uint32_t j = 0; j < op_replicas(op); j++) {
+        differs |= *replicas[j] != primary;
+        scan->intents |= slot && word_is_intent(*replicas[j]);
+    }
     if (differs) {
         status = close_word(scan, op, &(struct repair_word){.address = address, .slot = slot});
         if (status == DM_OK && slot) { /* it may be a dead client's DELETE that has just been ended */
@@ -169,7 +179,9 @@ enum dm_status repair_scan_run(struct repair_scan *scan) {
                                   .words = INDEX_SLOTS,
                                   .slots = true};
     enum dm_status status = scan_all(scan, &tables);
-    return status == DM_OK ? scan_all(scan, &subtables) : status;
+    status = status == DM_OK ? scan_all(scan, &subtables) : status;
+    scan->cleans = true;
+    return status == DM_OK && scan->intents ? scan_all(scan, &subtables) : status;
 }
 
 enum dm_status repair_scan_suspects(struct repair_scan *scan) {

@@ -18,7 +18,9 @@ struct repair_scan {
     struct repair_word *suspects; /* open rounds of which nothing tells whose they are */
     uint32_t suspect_count, suspect_capacity;
     uint32_t closed;  /* rounds ended */
-    uint32_t cleared; /* tombstones that the dead had not cleared */
+    uint32_t cleared; /* tombstones, and intents of committed transactions, that the dead had not cleared */
+    bool intents;     /* some were met */
+    bool cleans;      /* the second turn: all rounds are ended, intents are cleaned */
 };
 
 void repair_scan_close(struct repair_scan *scan);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "fusee/allocator.h"
+#include "fusee/intent.h"
+#include "fusee/repair_intent.h"
 #include "fusee/repair_rule.h"
 
 #define CLIENT_NODE 0
@@ -21,7 +23,7 @@ static bool names_object(const struct fusee_op *op, uint64_t word) {
 
 static uint32_t writer_of(const void *object) {
     const struct object_header *header = object_header(object);
-    uint64_t bytes = object_bytes(header->key_length, header->value_length);
+    uint64_t bytes = object_length(header);
     const struct object_log *log =
         (const struct object_log *)((const uint8_t *)object + bytes - sizeof(struct object_log));
     return (uint16_t)log->sequence_client;
@@ -196,21 +198,6 @@ static enum dm_status fill(struct fusee_op *op, uint64_t address, const struct r
 
 /* ---- A copy of what the primary means ---------------------------------------------------------------------------- */
 
-/* READs the object of a word that stood in the primary, from the first replica where it is whole. */
-static enum dm_status read_whole(struct fusee_op *op, uint64_t word, struct buffer *into) {
-    uint32_t bytes = sizeclass_bytes(word_class(word));
-    for (uint32_t j = 0; j < op_replicas(op); j++) {
-        struct location at = op_locate(op, word_address(word), j);
-        op_batch_init(op);
-        dm_batch_read(&op->batch, at.node, at.offset, into->bytes, bytes);
-        enum dm_status status = op_execute(op);
-        if (status != DM_OK || object_whole(into->bytes, bytes, word)) {
-            return status;
-        }
-    }
-    return DM_CORRUPT;
-}
-
 /* Memory for the copy. If it had to be waited for, it is kept for the next turn. */
 static enum dm_status take_place(struct fusee_op *op, uint8_t size_class, struct slab_object *out, bool *waited) {
     *waited = false;
@@ -234,6 +221,7 @@ static enum dm_status write_copy(struct fusee_op *op, uint64_t address, uint64_t
                                  uint64_t *to) {
     struct dm_session *session = op->session;
     const struct object_header *header = object_header(object->bytes);
+    uint32_t bytes = object_make_intent(object->bytes, 0);
     struct slab_object place;
     bool waited;
     enum dm_status status = take_place(op, word_class(primary), &place, &waited);
@@ -247,7 +235,6 @@ static enum dm_status write_copy(struct fusee_op *op, uint64_t address, uint64_t
         object->bytes,
         &(struct object_names){
             *to, address, primary, header->origin, {place.next, ++session->log_sequence << 16 | session->client}});
-    uint32_t bytes = (uint32_t)object_bytes(header->key_length, header->value_length);
     op_batch_init(op);
     for (uint32_t j = 0; j < op_replicas(op); j++) {
         struct location at = op_locate(op, place.address, j);
@@ -256,18 +243,39 @@ static enum dm_status write_copy(struct fusee_op *op, uint64_t address, uint64_t
     return op_execute(op);
 }
 
-static enum dm_status make_copy(struct fusee_op *op, uint64_t address, uint64_t primary, uint64_t *to) {
+/* *to: the word of a copy of what `primary` means, in place of `decider`; an empty one where that is nothing. */
+static enum dm_status make_copy(struct fusee_op *op, uint64_t address, uint64_t primary, uint64_t decider,
+                                uint64_t *to) {
     struct buffer *object =
         names_object(op, primary) ? buffer_take(&op->session->buffers, sizeclass_bytes(word_class(primary))) : NULL;
     if (object == NULL) {
         return DM_BUSY;
     }
-    enum dm_status status = read_whole(op, primary, object);
-    if (status == DM_OK) {
+    enum dm_status status = repair_read_whole(op, primary, object);
+    if (status == DM_OK && intent_removes(object->bytes)) {
+        *to = word_emptied(decider);
+    } else if (status == DM_OK) {
         status = write_copy(op, address, primary, object, to);
     }
     buffer_give(&op->session->buffers, object);
     return status;
+}
+
+/* What an intent, or a prepared word, of a dead client becomes where `old` is what it replaces. */
+static enum dm_status end_intent(struct fusee_op *op, uint64_t address, uint64_t old, uint64_t intent, uint64_t *to) {
+    bool passed;
+    enum dm_status status = repair_intent_passed(op, intent, &passed);
+    if (status != DM_OK) {
+        return status;
+    }
+    if (passed) {
+        *to = word_with_kind(intent, WORD_INTENT);
+    } else if (word_is_live(old) || word_is_intent(old)) {
+        return make_copy(op, address, old, intent, to);
+    } else {
+        *to = word_emptied(intent);
+    }
+    return DM_OK;
 }
 
 /* ---- Ends ------------------------------------------------------------------------------------------------------- */
@@ -278,6 +286,9 @@ static enum dm_status choose_end(struct fusee_op *op, const struct repair_word *
     *to = decider;
     if (!word->slot) {
         return DM_OK;
+    }
+    if (word_is_intent(decider)) {
+        return end_intent(op, word->address, primary, decider, to);
     }
     bool whole = false;
     uint32_t client;
@@ -295,7 +306,7 @@ static enum dm_status choose_end(struct fusee_op *op, const struct repair_word *
         *to = word_emptied(decider);
         return DM_OK;
     case REPAIR_COPY:
-        return make_copy(op, word->address, primary, to);
+        return make_copy(op, word->address, primary, decider, to);
     }
     return DM_INVALID;
 }
@@ -319,11 +330,27 @@ static enum dm_status settle(struct fusee_op *op, const struct repair_word *word
     return status;
 }
 
-/* r = 1: only an insert leaves anything behind, a provisional word. */
+/* r = 1: what the only copy's word that is not decided yet becomes; 0: look again. */
+static enum dm_status choose_single_end(struct fusee_op *op, uint64_t address, uint64_t primary, uint64_t *to) {
+    *to = word_emptied(primary);
+    if (word_kind(primary) == WORD_PROVISIONAL) {
+        return DM_OK;
+    }
+    struct buffer *object = buffer_take(&op->session->buffers, sizeclass_bytes(word_class(primary)));
+    if (object == NULL) {
+        return DM_BUSY;
+    }
+    enum dm_status status = repair_read_whole(op, primary, object);
+    uint64_t old = object_header(object->bytes)->prev;
+    buffer_give(&op->session->buffers, object);
+    return status == DM_OK ? end_intent(op, address, old, primary, to) : status;
+}
+
+/* r = 1: only an insert and a transaction leave anything behind, a provisional or a prepared word. */
 static enum dm_status close_single(struct fusee_op *op, const struct client_set *dead, struct repair_word *word,
                                    uint64_t primary, enum repair_word_state *state) {
     *state = REPAIR_WORD_REST;
-    if (!word->slot || word_kind(primary) != WORD_PROVISIONAL) {
+    if (!word->slot || (word_kind(primary) != WORD_PROVISIONAL && word_kind(primary) != WORD_PREPARED)) {
         return DM_OK;
     }
     enum owner owner;
@@ -333,9 +360,14 @@ static enum dm_status close_single(struct fusee_op *op, const struct client_set 
         word->primary = word->decider = primary;
         return status;
     }
+    uint64_t to;
+    status = choose_single_end(op, word->address, primary, &to);
+    if (status != DM_OK || to == 0) {
+        return status == DM_OK ? DM_BUSY : status;
+    }
     bool set;
     struct repair_view view = {.primary = primary};
-    status = set_replicas(op, word->address, &view, (const uint32_t[]){0, 1}, word_emptied(primary), &set);
+    status = set_replicas(op, word->address, &view, (const uint32_t[]){0, 1}, to, &set);
     *state = set ? REPAIR_WORD_CLOSED : REPAIR_WORD_REST;
     return status;
 }

@@ -2,6 +2,7 @@
 #include "fusee/scan.h"
 
 #include "assert.h"
+#include "fusee/intent.h"
 #include "fusee/job.h"
 
 #define SCAN_SLOTS_MAX (16u * INDEX_SLOTS) /* looked at in one call, whatever it finds */
@@ -71,7 +72,15 @@ static enum dm_status pass(struct scan *scan, const void *head, uint64_t word, u
         session->stats.objects_torn++;
         return DM_CORRUPT;
     }
-    if (header->space != scan->space && scan->space != DM_SPACE_ALL) {
+    if (word_is_intent(word) && !intent_may_show_key(word, head)) {
+        return DM_OK;
+    }
+    key.space = space_of_number(&session->spaces, header->space);
+    if (key.space == DM_SPACE_ALL) { /* a flush has left it */
+        job_add(session, slot_address(scan, slot), word);
+        return DM_OK;
+    }
+    if (key.space != scan->space && scan->space != DM_SPACE_ALL) {
         return DM_OK;
     }
     const struct dm_env *env = session->env;
@@ -118,7 +127,7 @@ static enum dm_status pass_slots(struct scan *scan, const uint64_t *words, uint3
         if (!word_is_known(words[i])) {
             return DM_INCOMPATIBLE;
         }
-        if (!word_is_live(words[i])) {
+        if (!word_is_live(words[i]) && !word_is_intent(words[i])) {
             continue;
         }
         if (!post_head(scan, words[i], scan->heads + lives * HEAD_BYTES, head_bytes(words[i]))) {

@@ -10,8 +10,9 @@
 #include "fusee/job.h"
 #include "fusee/open_round.h"
 
-#define TICK_NS UINT64_C(10000000)        /* while there is something to do */
-#define IDLE_TICK_NS UINT64_C(1000000000) /* otherwise: does anybody need memory? */
+#define TICK_NS UINT64_C(10000000)         /* while there is something to do */
+#define FAILED_TICK_NS UINT64_C(200000000) /* while a node that it needs is gone */
+#define IDLE_TICK_NS UINT64_C(1000000000)  /* otherwise: does anybody need memory? */
 #define IDLE_AFTER_TICKS 10u
 #define CLOSE_TICKS_MAX 50 /* the grace period and some */
 #define CLIENT_NODE 0
@@ -145,7 +146,8 @@ static void settle(struct dm_session *session) {
 
 /* Waits, for a bounded time, for the rounds that a failure left half done. */
 static enum dm_status end_open_rounds(struct dm_session *session) {
-    for (int tick = 0; tick < CLOSE_TICKS_MAX && session->open_rounds != NULL; tick++) {
+    uint64_t deadline_ns = pool_clock_ns(session->pool) + CLOSE_TICKS_MAX * TICK_NS; /* a try may take long */
+    while (session->open_rounds != NULL && pool_clock_ns(session->pool) < deadline_ns) {
         open_round_run_all(session);
         dm_coro_sleep(session->sched, TICK_NS);
     }
@@ -194,6 +196,9 @@ static void session_free(struct dm_session *session) {
     if (session->foreign != NULL) {
         env->release(env->context, session->foreign);
     }
+    if (session->node_latency != NULL) {
+        env->release(env->context, session->node_latency);
+    }
     if (session->endpoint != NULL) {
         session->endpoint->fabric->ops->endpoint_close(session->endpoint);
     }
@@ -213,11 +218,16 @@ enum dm_status dm_session_open(struct dm_pool *pool, struct dm_sched *sched, str
     }
     session->pool = pool;
     session->env = env;
+    space_view_init(&session->spaces);
     session->sched = sched;
     session->region_cursor = (uint32_t)(env->random_u64(env->context) % pool->layout.super.regions);
     enum dm_status status = pool->fabric->ops->endpoint_open(pool->fabric, sched, &session->endpoint);
     if (status != DM_OK) {
         session->endpoint = NULL;
+    }
+    session->node_latency = env->allocate(env->context, pool->layout.super.nodes * sizeof *session->node_latency);
+    if (status == DM_OK && session->node_latency == NULL) {
+        status = DM_BUSY;
     }
     if (status == DM_OK && (!slab_open(&session->slab, &pool->layout, env) || !limbo_open(&session->limbo, env))) {
         status = DM_BUSY;
@@ -267,6 +277,17 @@ static bool is_busy(const struct dm_session *session) {
            session->foreign_count != 0 || session->in_flight_total != 0 || session->job_count != 0;
 }
 
+/* Logs changes only: a memory node may be gone for long. */
+static void note_housekeeping(struct dm_session *session, enum dm_status status) {
+    bool fails = status != DM_OK;
+    if (fails && !session->housekeeping_fails) {
+        pool_log(session->pool, DM_LOG_WARNING, "housekeeping fails, and is tried on: %s", dm_status_text(status));
+    } else if (!fails && session->housekeeping_fails) {
+        pool_log(session->pool, DM_LOG_NOTICE, "housekeeping works again");
+    }
+    session->housekeeping_fails = fails;
+}
+
 static void maintain_coroutine(void *argument) {
     struct dm_session *session = argument;
     bool busy = is_busy(session);
@@ -281,10 +302,9 @@ static void maintain_coroutine(void *argument) {
     if (status == DM_OK && idle && session->announced && !is_busy(session)) {
         status = epoch_retire(session);
     }
-    if (status != DM_OK) {
-        pool_log(session->pool, DM_LOG_WARNING, "housekeeping failed: %s", dm_status_text(status));
-    }
-    session->tick_ns = pool_clock_ns(session->pool) + (idle ? IDLE_TICK_NS : TICK_NS);
+    note_housekeeping(session, status);
+    uint64_t busy_tick_ns = status == DM_OK ? TICK_NS : FAILED_TICK_NS;
+    session->tick_ns = pool_clock_ns(session->pool) + (idle ? IDLE_TICK_NS : busy_tick_ns);
     session->maintaining = false;
 }
 
@@ -305,7 +325,8 @@ uint64_t dm_session_poll(struct dm_session *session) {
     endpoint->fabric->ops->poll(endpoint);
     dm_sched_run(session->sched);
     session->now_ns = pool_clock_ns(session->pool);
-    if ((session->job_count != 0 || open_round_due_ns(session) <= session->now_ns) && !session->jobs_running) {
+    bool left = session->transactions != NULL && session->transactions_ns <= session->now_ns;
+    if ((session->job_count != 0 || left || open_round_due_ns(session) <= session->now_ns) && !session->jobs_running) {
         session->jobs_running = true; /* the coroutine resets it, perhaps before the next line */
         if (dm_sched_spawn(session->sched, jobs_coroutine, session) != DM_OK) {
             session->jobs_running = false;
@@ -339,6 +360,11 @@ void dm_session_stats(const struct dm_session *session, struct dm_session_stats 
     *out = session->stats;
     out->buffer_allocations += session->buffers.allocations;
     out->bytes_owned_free = session->slab.free_bytes;
+}
+
+void dm_session_on_expired(struct dm_session *session, dm_expired_fn *fn, void *context) {
+    session->expired_fn = fn;
+    session->expired_context = context;
 }
 
 void dm_session_last_cost(const struct dm_session *session, struct dm_cost *out) { *out = session->last_cost; }

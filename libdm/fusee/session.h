@@ -10,6 +10,7 @@
 #include "fusee/repair.h"
 #include "fusee/round.h"
 #include "fusee/slab.h"
+#include "fusee/space.h"
 #include "fusee/word.h"
 
 #define SESSION_JOBS_MAX 1024 /* tombstones and expired keys waiting for their round, off the request path */
@@ -36,12 +37,13 @@ struct dm_session {
     struct limbo limbo;
     uint64_t *foreign; /* objects in others' blocks, to be marked in their free maps */
     uint32_t foreign_count, foreign_capacity;
-    uint64_t foreign_epoch; /* that the first of them was noted in */
-    bool memory_busy;       /* a coroutine is in the allocator's slow path */
-    bool memory_low;        /* the last count found only the reserve */
-    bool has_empty;         /* a block may have become empty */
-    uint64_t shed_until_ns; /* somebody ran out of memory: give up what we do not need, */
-    bool give_up;           /* and once, of this class, also what we would use next */
+    uint64_t foreign_epoch;   /* that the first of them was noted in */
+    bool memory_busy;         /* a coroutine is in the allocator's slow path */
+    bool memory_low;          /* the last count found only the reserve */
+    uint32_t essential_waits; /* deletes that wait for memory */
+    bool has_empty;           /* a block may have become empty */
+    uint64_t shed_until_ns;   /* somebody ran out of memory: give up what we do not need, */
+    bool give_up;             /* and once, of this class, also what we would use next */
     uint8_t give_up_class;
     uint64_t reserve_block; /* number + 1 of the block that deletes have taken from the reserve; 0 = none */
     uint64_t collected_ns[SIZECLASS_COUNT];
@@ -62,6 +64,7 @@ struct dm_session {
     bool retiring;                  /* "idle" is being written */
     uint32_t in_flight[EPOCH_RING]; /* operations by the epoch in which they began */
     uint32_t in_flight_total;
+    struct space_view spaces;
 
     /* time and housekeeping */
     uint64_t now_ns; /* refreshed by polls and every few operations */
@@ -71,19 +74,27 @@ struct dm_session {
     uint64_t operations;
     uint32_t idle_ticks;
     bool maintaining;
+    bool housekeeping_fails; /* the last one did, which was logged */
     struct job jobs[SESSION_JOBS_MAX];
     uint32_t job_head, job_count;
     bool jobs_running;
-    struct fusee_op *open_rounds; /* open_round.h, a list by next_free */
-    uint64_t open_round_ns;       /* when they are tried next */
+    struct transaction *transactions; /* that go on by themselves (transaction.h) */
+    uint64_t transactions_ns;         /* when they are tried next */
+    struct transaction *view;         /* whose function runs now: data calls act on its keys (transact.c) */
+    struct fusee_op *open_rounds;     /* open_round.h, a list by next_free */
+    uint64_t open_round_ns;           /* when they are tried next */
     struct watch watch;
 
     enum dm_status refusal; /* why op_begin has answered NULL */
     struct dm_session_stats stats;
+    struct dm_node_latency *node_latency; /* one a node */
+    uint32_t batches_untimed;
+    dm_expired_fn *expired_fn; /* NULL: nobody wants to know */
+    void *expired_context;
     struct dm_cost last_cost;
 };
 
-enum find_step { FIND_SLOT, FIND_OTHER, FIND_BUCKETS, FIND_OBJECTS, FIND_DONE };
+enum find_step { FIND_SLOT, FIND_OTHER, FIND_BUCKETS, FIND_OBJECTS, FIND_INTENT, FIND_DONE };
 enum find_result { FIND_ABSENT, FIND_LIVE, FIND_TOMBSTONE };
 enum find_want {
     FIND_FOR_READ,  /* value; tombstones do not matter */
@@ -95,6 +106,24 @@ struct candidate {
     uint16_t slot;
     uint64_t word;
     struct buffer *object;
+};
+
+#define INTENT_REMOVED_MAX 8 /* slots of one key that show "deleted" at a time */
+
+/* intent.c: the transaction behind an intent that an operation has met. */
+struct intent_look {
+    uint64_t word;         /* the intent, */
+    uint16_t slot;         /* where it was met */
+    struct buffer *object; /* of the intent */
+    struct buffer *apart;  /* with the slots of the transaction, if the object has not got them */
+    struct buffer *old;    /* object of what the intent replaced; for readers */
+    struct buffer *words;  /* what other slots show: INTENT_AT_A_TIME */
+    uint32_t next, posted; /* slots looked at; in this batch */
+    uint32_t turn;
+    uint64_t deadline_ns;
+    uint64_t removed[INTENT_REMOVED_MAX]; /* intents known to be committed, and to mean that there is no such key */
+    uint32_t removed_count;
+    uint64_t witness_address, witness_word; /* a slot that has shown that the transaction was open; address 0: none */
 };
 
 /* What a round that ended by itself leaves to be done. */
@@ -118,7 +147,9 @@ struct fusee_op {
     uint64_t epoch; /* in which it began */
     uint64_t now_ns;
 
-    const struct dm_key *key;
+    const struct dm_key *key;   /* under the number of its space: `numbered`, or an object's */
+    const struct dm_key *asked; /* the caller's; NULL: none */
+    struct dm_key numbered;
     uint64_t hash;
     struct index_place place;
     uint64_t subtable; /* global address */
@@ -133,11 +164,14 @@ struct fusee_op {
     uint8_t score;         /* so stale, */
     bool bypass;           /* and therefore its object is not fetched beside it */
     struct buffer *object; /* of the result */
+    bool by_slot;          /* `slot` alone showed the result; else both buckets did */
     uint32_t rereads;
     struct candidate candidates[INDEX_CANDIDATES_MAX];
     uint32_t candidate_count;
     uint64_t foreign_words[INDEX_CANDIDATES_MAX]; /* known to be other keys' */
     uint32_t foreign_word_count;
+
+    struct intent_look intent;
 
     struct slab_object spare; /* write.c: taken for an attempt that had to begin again; address 0 = none */
     struct open_round open;
@@ -152,14 +186,26 @@ struct fusee_op {
 /* Begins an operation: takes an op, announces the session if it was idle, counts it into the current epoch.
  * NULL: session->refusal says why. Inside a coroutine. */
 struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind);
-/* Points it at a key. */
+/* Points it at a key; behind op_begin without waiting, because the spaces' numbers hold for this operation. */
 void op_set_key(struct fusee_op *op, const struct dm_key *key);
+/* Begins another operation beside `lead`, in its epoch, for a caller that runs them together: never waits. NULL: no
+ * memory. */
+struct fusee_op *op_begin_beside(const struct fusee_op *lead);
 /* Ends it and books its cost. */
 void op_end(struct fusee_op *op);
+/* The same in two steps: books the cost; what the operation does from here on is off the request path. */
+void op_book(struct fusee_op *op);
+
+/* One key's part of an operation on many keys, in the epoch of `lead`, which stays in flight longer. NULL: as above. */
+struct fusee_op *op_begin_part(struct fusee_op *lead);
+void op_end_part(struct fusee_op *lead, struct fusee_op *op);
+/* Its own batches so far become the cost of `lead`. */
+void op_join_cost(struct fusee_op *lead, struct fusee_op *op);
+
 /* Ends one of many that share the batches of another, which books them all. */
 void op_give(struct fusee_op *op);
 
-/* Another operation in the epoch of `op`, off the request path, with the same key and buckets and nothing else of its.
+/* Another operation in the epoch of `op`, off the request path, with the same buckets and nothing else of its.
  * NULL: no memory. */
 struct fusee_op *op_clone(const struct fusee_op *op);
 

@@ -31,9 +31,9 @@ enum word_kind {
     WORD_LIVE_RMW,    /* read-modify-write; recovery words and copies too */
     WORD_TOMBSTONE,   /* deleted, waits for its clear round */
     WORD_PROVISIONAL, /* r = 1: an insert that has not passed its check */
-    WORD_INTENT,      /* the rest is reserved by the format and refused by this version */
-    WORD_PREPARED,
-    WORD_FROZEN_LIVE,
+    WORD_INTENT,      /* of a transaction: new or old, see intent.h */
+    WORD_PREPARED,    /* r = 1: an intent of a transaction that has not won all its slots yet */
+    WORD_FROZEN_LIVE, /* the rest is reserved by the format and refused by this version */
     WORD_FROZEN_VOID,
 };
 
@@ -69,8 +69,13 @@ static inline bool word_is_live(uint64_t word) {
     return word_kind(word) == WORD_LIVE_BLIND || word_kind(word) == WORD_LIVE_RMW;
 }
 
+/* Of a transaction that may be open: intent or prepared. */
+static inline bool word_is_intent(uint64_t word) {
+    return word_kind(word) == WORD_INTENT || word_kind(word) == WORD_PREPARED;
+}
+
 /* A kind that this version of the engine writes itself. */
-static inline bool word_is_known(uint64_t word) { return word_kind(word) <= WORD_PROVISIONAL; }
+static inline bool word_is_known(uint64_t word) { return word_kind(word) <= WORD_PREPARED; }
 
 static inline uint64_t word_with_kind(uint64_t word, enum word_kind kind) {
     return (word & ~(UINT64_C(15) << 52)) | (uint64_t)kind << 52;

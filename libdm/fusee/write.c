@@ -155,13 +155,15 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
         return DM_BUSY;
     }
     *bytes = object_fill((*object)->bytes, &content);
-    object_seal((*object)->bytes, &(struct object_names){
-                                      .self = attempt->v_new,
-                                      .slot = op_slot_address(op, attempt->slot),
-                                      .prev = attempt->v_old,
-                                      .origin = attempt->v_new,
-                                      .log = {place.next, ++session->log_sequence << 16 | session->client},
-                                  });
+    object_seal(
+        (*object)->bytes,
+        &(struct object_names){
+            .self = attempt->v_new,
+            .slot = op_slot_address(op, attempt->slot),
+            .prev = attempt->v_old,
+            .origin = attempt->write.unchanged && op->object != NULL ? object_header(op->object->bytes)->origin : 0,
+            .log = {place.next, ++session->log_sequence << 16 | session->client},
+        });
     return DM_OK;
 }
 
@@ -209,7 +211,7 @@ static enum dm_status finish_lost(struct fusee_op *op, struct attempt *attempt, 
 }
 
 /* Books what became of a guess. */
-static void note_guess(struct fusee_op *op, bool stale) {
+void write_note_guess(struct fusee_op *op, bool stale) {
     struct dm_session_stats *stats = &op->session->stats;
     *(stale ? &stats->guesses_stale : &stats->guesses_right) += 1;
     copy_note(&op->session->pool->copies, op->hash, stale ? COPY_STALE : COPY_RIGHT);
@@ -268,17 +270,16 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
         return status;
     }
     if (attempt->guess) {
-        note_guess(op, result == ROUND_STALE);
+        write_note_guess(op, result == ROUND_STALE);
     }
     return result == ROUND_WON ? DM_OK : conclude(op, attempt, round.insert, result);
 }
 
-/* Begins from a copy of the key's object instead of reading slot and object: op looks as if find had found it. Not when
- * the copy may be of a word that has come back (trap T3), and not where guesses are mostly wrong. */
-static bool guess_start(struct fusee_op *op, const struct write_request *request, enum find_want want) {
+/* Not when the copy may be of a word that has come back (trap T3), and not where guesses are mostly wrong. */
+bool write_guess(struct fusee_op *op, enum find_want want, enum guess_need need) {
     struct dm_session *session = op->session;
     struct copy copy;
-    if (!copy_find(&session->pool->copies, op->hash, op->key, &copy) || (request->fn != NULL && !copy.whole)) {
+    if (!copy_find(&session->pool->copies, op->hash, op->key, &copy) || (need == GUESS_VALUE && !copy.whole)) {
         return false;
     }
     if (!copy_is_certain(&copy, op->epoch)) {
@@ -289,7 +290,7 @@ static bool guess_start(struct fusee_op *op, const struct write_request *request
         copy_note(&session->pool->copies, op->hash, COPY_SKIPPED);
         return false;
     }
-    if (request->write == NULL) {
+    if (need != GUESS_SLOT) {
         op->object = buffer_take(&session->buffers, sizeof copy.data);
         if (op->object == NULL) {
             return false;
@@ -300,6 +301,7 @@ static bool guess_start(struct fusee_op *op, const struct write_request *request
     op->word = copy.word;
     op->want = want;
     op->result = FIND_LIVE;
+    op->by_slot = true;
     op->step = FIND_DONE;
     return true;
 }
@@ -307,7 +309,8 @@ static bool guess_start(struct fusee_op *op, const struct write_request *request
 static enum dm_status write_attempts(struct fusee_op *op, const struct write_request *request) {
     enum find_want want = request->fn == NULL ? FIND_FOR_PUT : FIND_FOR_WRITE;
     struct attempt attempt = {.may_answer = false};
-    attempt.guess = guess_start(op, request, want);
+    enum guess_need need = request->write != NULL ? GUESS_SLOT : request->remove ? GUESS_HEADER : GUESS_VALUE;
+    attempt.guess = write_guess(op, want, need);
     if (!attempt.guess) {
         find_start(op, want, true);
     }

@@ -1,5 +1,5 @@
-/* scan.c: walks over all keys through three gateways, while others insert, overwrite and delete; and FLUSHALL with
- * readers at the other gateways. One thread a client. */
+/* scan.c: walks over all keys through three gateways, while others insert, overwrite and delete; and FLUSHALL and
+ * SWAPDB with readers at the other gateways. One thread a client. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -200,6 +200,66 @@ static void case_flush(redisContext *const *context, const struct cluster *clust
     report_case(left == 0, "and nothing is left");
 }
 
+/* ---- SWAPDB ---- */
+
+/* Databases 1 and 2 hold the same keys with values 1 and 2, and are swapped again and again: readers at the other
+ * gateways must see all keys of one database change at one moment. So: once a reader has seen that database 1 was
+ * swapped s times, no later read shows fewer. */
+struct swap_reader {
+    int port;
+    _Atomic int *begun, *done; /* swaps */
+    int rounds, reads, wrong;
+};
+
+static void *swap_reader(void *argument) {
+    struct swap_reader *reader = argument;
+    redisContext *context = client(reader->port);
+    run(context, "SELECT %d", 1);
+    int swaps = 0; /* at least so many have happened */
+    for (int i = 0; atomic_load(reader->done) < reader->rounds; i = (i + 1) % 64) {
+        int done = atomic_load(reader->done);
+        redisReply *reply = ask(context, "GET swap:%d", i);
+        int begun = atomic_load(reader->begun);
+        int value = reply->type == REDIS_REPLY_STRING ? atoi(reply->str) : 0;
+        freeReplyObject(reply);
+        swaps = swaps < done ? done : swaps;
+        while (swaps <= begun && swaps % 2 + 1 != value)
+            swaps++;
+        reader->wrong += swaps > begun;
+        reader->reads++;
+    }
+    redisFree(context);
+    return NULL;
+}
+
+static void case_swap(redisContext *const *context, const struct cluster *cluster) {
+    _Atomic int begun = 0, done = 0;
+    struct swap_reader readers[READERS];
+    pthread_t threads[READERS];
+    int rounds = report_long() ? 300 : 30, wrong = 0, reads = 0;
+    for (int d = 1; d <= 2; d++) {
+        run(context[0], "SELECT %d", d);
+        for (int i = 0; i < 64; i++)
+            freeReplyObject(ask(context[0], "SET swap:%d %d", i, d));
+    }
+    for (int i = 0; i < READERS; i++) {
+        readers[i] = (struct swap_reader){cluster->gateway[i + 1]->port, &begun, &done, rounds, 0, 0};
+        pthread_create(&threads[i], NULL, swap_reader, &readers[i]);
+    }
+    for (int r = 0; r < rounds; r++) {
+        atomic_store(&begun, r + 1);
+        freeReplyObject(ask(context[0], "SWAPDB 1 2"));
+        atomic_store(&done, r + 1);
+    }
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(threads[i], NULL);
+        wrong += readers[i].wrong;
+        reads += readers[i].reads;
+    }
+    report_case(wrong == 0 && reads > rounds, "SWAPDB happens at one moment for all keys and gateways: %d of %d reads",
+                wrong, reads);
+}
+
 int main(void) {
     struct cluster cluster = {
         .memserver_count = 3, .gateway_count = GATEWAYS, .replicas = 2, .memory_bytes = CLUSTER_NODE_BYTES};
@@ -210,6 +270,7 @@ int main(void) {
     case_walks(context, &cluster);
     case_counts(context);
     case_flush(context, &cluster);
+    case_swap(context, &cluster);
     for (int i = 0; i < GATEWAYS; i++)
         redisFree(context[i]);
     report_case(cluster_stop(&cluster), "every process ends with exit code 0 after SIGTERM");

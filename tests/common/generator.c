@@ -84,6 +84,20 @@ static const struct shape shapes[] = {
     {"dump", "object", "k", 30, PAIR_EXACT},
     {"restore", "object", "kTRr", 40, PAIR_EXACT},
     {"object", "object", "Xk", 60, PAIR_EXACT},
+    {"msetnx", "rename", "+kv", 25, PAIR_EXACT},
+    {"rename", "rename", "kk", 25, PAIR_EXACT},
+    {"renamenx", "rename", "kk", 25, PAIR_EXACT},
+    {"copy", "rename", "kkq", 40, PAIR_EXACT},
+    {"move", "rename", "kd", 20, PAIR_EXACT},
+    {"multi", "transaction", "", 60, PAIR_EXACT},
+    {"exec", "transaction", "", 60, PAIR_EXACT},
+    {"discard", "transaction", "", 8, PAIR_EXACT},
+    {"watch", "transaction", "k", 30, PAIR_EXACT},
+    {"watch", "transaction", "+k", 10, PAIR_EXACT},
+    {"unwatch", "transaction", "", 8, PAIR_EXACT},
+    {"select", "transaction", "d", 10, PAIR_EXACT},
+    {"ping", "transaction", "v", 5, PAIR_EXACT},
+    {"reset", "transaction", "", 1, PAIR_EXACT},
     {"", "connection", "", 12, PAIR_EXACT},
 };
 
@@ -190,7 +204,11 @@ static void write_wire(struct generator *generator, struct generated *out) {
     }
 }
 
+/* Transactions are asked for by name: not every command may be inside one, and EXEC's replies are compared exactly. */
 static bool in_groups(const struct generator *generator, const char *group) {
+    if (generator->groups == NULL) {
+        return strcmp(group, "transaction") != 0;
+    }
     const char *found = generator->groups ? strstr(generator->groups, group) : group;
     return found && (!generator->groups || strchr(",", found[strlen(group)]));
 }

@@ -4,6 +4,7 @@
  *   b a bit's offset   B a bit   c p ranges of BITCOUNT and BITPOS   t an operation of BITOP   K one or more keys
  *   y Y operations of BITFIELD and BITFIELD_RO
  *   H a key, mostly of a HyperLogLog   G none or more of them   h none or more elements   D what PFDEBUG is to do
+ *   q options of COPY
  *   T milliseconds to live for RESTORE   R what DUMP may have given   r options of RESTORE   X a question of OBJECT
  */
 #include <stdio.h>
@@ -112,6 +113,21 @@ static void lcs_options(struct generator *generator, struct generated *out) {
         else
             argument_number(out, (int64_t)prng_below(prng, 6));
     }
+}
+
+static bool copy_options(struct generator *generator, struct generated *out) {
+    struct prng *prng = &generator->prng;
+    if (prng_chance(prng, 50)) {
+        argument_word(generator, out, "REPLACE");
+    }
+    if (prng_chance(prng, 30)) {
+        argument_word(generator, out, "DB");
+        argument_letter(generator, out, 'd', 0);
+    }
+    if (prng_chance(prng, 3)) {
+        argument_word(generator, out, "nosuch");
+    }
+    return true;
 }
 
 static void bitop_operation(struct generator *generator, struct generated *out) {
@@ -385,6 +401,8 @@ bool argument_group_letter(struct generator *generator, struct generated *out, c
     case 't':
         bitop_operation(generator, out);
         return true;
+    case 'q':
+        return copy_options(generator, out);
     case 'K':
         keys(generator, out);
         return true;

@@ -23,6 +23,8 @@
 #define SLOW 500
 #define DEAF 40
 #define GUESSING 200
+#define SLOW_VALUE 100000
+#define STOPPED 200
 #define PROBES 4000
 #define RATIO_MAX 2.0
 #define ROUNDS 5
@@ -31,6 +33,8 @@
 #define IDLE_BYTES (4 * KB)
 #define STRANGER_BYTES (512 * KB)
 #define SUBSCRIBER_BYTES (1 * MB + 256 * KB)
+#define QUERY_BYTES (1 * MB)
+#define OUTPUT_BYTES (1 * MB)
 #define FIXED_BYTES (64 * MB) /* pools of buffers, coroutines, the allocator */
 
 struct flood {
@@ -123,6 +127,53 @@ static void case_slow(struct flood *flood, struct wire *wires) {
     end(flood, "500 slow senders without a password", SLOW * STRANGER_BYTES + FIXED_BYTES);
     close_all(wires, SLOW);
     buffer_free(&half);
+}
+
+/* Clients with a password that have sent the most part of a large value, and go on byte by byte. */
+static void case_slow_known(struct flood *flood, struct wire *wires) {
+    struct buffer half = {0};
+    buffer_addf(&half, "AUTH secret\r\n*3\r\n$3\r\nSET\r\n$4\r\nslow\r\n$%d\r\n", SLOW_VALUE);
+    for (int i = 0; i < SLOW_VALUE / 2; i++)
+        buffer_add(&half, "x", 1);
+    begin(flood);
+    open_all(flood, wires, SLOW);
+    for (int i = 0; i < SLOW; i++)
+        wire_send(&wires[i], half.bytes, half.length);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < SLOW; i++)
+            wire_send(&wires[i], "y", 1);
+    }
+    end(flood, "500 slow senders of a large value", SLOW * (IDLE_BYTES + QUERY_BYTES) + FIXED_BYTES);
+    close_all(wires, SLOW);
+    buffer_free(&half);
+}
+
+/* Clients with a password that ask for far more than they ever read. */
+static void case_stopped_readers(struct flood *flood, struct wire *wires) {
+    struct buffer set = {0}, asks = {0};
+    const char *bytes;
+    size_t length;
+    buffer_addf(&set, "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$8000\r\n%08000d\r\n", 0);
+    if (wire_send(&flood->probe, set.bytes, set.length) != WIRE_OK ||
+        wire_reply(&flood->probe, &bytes, &length) != WIRE_OK || bytes[0] != '+')
+        report_abort("a value of 8,000 bytes cannot be set");
+    buffer_addf(&asks, "AUTH secret\r\n");
+    for (int i = 0; i < 2000; i++)
+        buffer_addf(&asks, "GET large\r\n");
+    begin(flood);
+    open_all(flood, wires, STOPPED);
+    for (int i = 0; i < STOPPED; i++) {
+        int small = 4096;
+        setsockopt(wires[i].fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        if (send(wires[i].fd, asks.bytes, asks.length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            report_abort("nothing can be sent");
+    }
+    sleep_s(1);
+    end(flood, "200 readers that stopped, with 16 MB of replies each to come",
+        STOPPED * (IDLE_BYTES + QUERY_BYTES + OUTPUT_BYTES) + FIXED_BYTES);
+    close_all(wires, STOPPED);
+    buffer_free(&set);
+    buffer_free(&asks);
 }
 
 static void case_deaf(struct flood *flood, struct wire *wires) {
@@ -218,7 +269,8 @@ int main(void) {
     struct rlimit limit = {IDLE + 1000, IDLE + 1000};
     static const char options[] =
         "fusegate --memserver.memory=64mb --gateway.workers=1 --gateway.requirepass=secret --gateway.maxclients=10500 "
-        "--gateway.unauthenticated_timeout=0";
+        "--gateway.unauthenticated_timeout=0 --gateway.query_buffer_limit=1mb --gateway.output_hard_limit=1mb "
+        "--gateway.output_soft_limit=64kb";
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         report_abort("%d open files are needed: raise ulimit -n", IDLE + 1000);
     flood.server = servers_start_named(options);
@@ -236,6 +288,8 @@ int main(void) {
     buffer_free(&set);
     case_idle(&flood, wires);
     case_slow(&flood, wires);
+    case_slow_known(&flood, wires);
+    case_stopped_readers(&flood, wires);
     case_deaf(&flood, wires);
     case_guessing(&flood);
     case_pipelined_guessing(&flood, wires);

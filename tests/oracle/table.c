@@ -17,7 +17,7 @@
 #define NAMES_MAX 512
 
 /* Redis has them since 7.2 and clients send them; the oracle, 7.0, does not know them. */
-static const char *const newer[] = {"client|setinfo"};
+static const char *const newer[] = {"client|setinfo", "client|no-touch"};
 
 static size_t skip(const char *bytes) { return wire_reply_length(bytes, SIZE_MAX / 2); }
 

@@ -11,6 +11,9 @@ void check_swap(struct world *world, const struct dm_op *op);
 /* No record of a client belongs to a dead one. */
 bool check_repaired(struct world *world);
 
+/* Every session has looked for what the dead have left in its blocks. */
+bool check_swept(struct world *world);
+
 /* At rest: replicas agree, objects are whole and where they belong, one live slot a key, no block with two owners, no
  * object free and in use, none lost. After a harsh run only what must hold all the same. */
 void check_pool(struct world *world);

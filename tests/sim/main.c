@@ -24,6 +24,7 @@
 #include "check.h"
 #include "fault.h"
 #include "fusee/session.h"
+#include "judge.h"
 #include "self_test.h"
 #include "workload.h"
 
@@ -96,6 +97,9 @@ static void run_liveness(struct world *world) {
         return;
     }
     world_phase(world, PHASE_QUIET);
+    if (world->plan.kills != 0 && !plan_is_cut(&world->plan)) {
+        must_end(world, check_swept, "what a dead client has left is not looked for");
+    }
     must_end(world, is_quiet, "background work does not end");
 }
 
@@ -118,7 +122,7 @@ static void run_plan(const struct plan *plan, bool trace, struct outcome *outcom
     memset(outcome, 0, sizeof *outcome);
     outcome->operations = world.acknowledged;
     outcome->is_void = world.acknowledged < ACKNOWLEDGED_MIN;
-    outcome->too_hard = workload_check(&world);
+    outcome->too_hard = judge_histories(&world);
     outcome->events = world.fabric.events;
     outcome->virtual_ns = world.fabric.now_ns;
     outcome->hash = world.fabric.hash;
@@ -214,13 +218,14 @@ static bool print_table(const struct sum *total) {
            ", histories too hard: %" PRIu64 ", hash %016" PRIx64 "\n",
            total->operations, total->events, total->voids, total->too_hard, total->hash);
     for (uint32_t i = 0; i < RARE_COUNT; i++) {
-        if (i == RARE_OBJECT_UNREADABLE) {
+        if (i == RARE_OBJECT_LEAKED || i == RARE_OBJECT_UNREADABLE) {
             continue;
         }
         bool missing = total->rare[i] == 0 && total->seeds >= SEEDS_FOR_TABLE;
         printf("  %-38s %10" PRIu64 "%s\n", rare_names[i], total->rare[i], missing ? "   NEVER REACHED" : "");
         good &= !missing;
     }
+    printf("known fault: %s: %" PRIu64 "\n", rare_names[RARE_OBJECT_LEAKED], total->rare[RARE_OBJECT_LEAKED]);
     uint64_t unreadable = total->rare[RARE_OBJECT_UNREADABLE]; /* the primary names whole objects only */
     printf("must be none: %s: %" PRIu64 "\n", rare_names[RARE_OBJECT_UNREADABLE], unreadable);
     good &= unreadable == 0;

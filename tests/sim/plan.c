@@ -9,7 +9,8 @@
 #define US UINT64_C(1000)
 #define MS (US * 1000)
 #define OPERATIONS_WANTED 1200
-#define AT_ONCE_MAX 10 /* operations on one key that the search for an order can cope with */
+#define CLIENTS_USUAL 5 /* at the most */
+#define AT_ONCE_MAX 10  /* operations on one key that the search for an order can cope with */
 
 static uint64_t between(struct prng *prng, uint64_t low, uint64_t high) {
     return low + prng_below(prng, high - low + 1);
@@ -26,7 +27,7 @@ static void draw_geometry(struct plan *plan) {
     static const uint8_t replicas[] = {1, 2, 2, 3, 3, 3};
     plan->replicas = replicas[prng_below(prng, sizeof replicas)];
     plan->nodes = plan->replicas + (uint32_t)prng_below(prng, 3);
-    plan->clients = (uint32_t)between(prng, 2, PLAN_CLIENTS_MAX);
+    plan->clients = (uint32_t)between(prng, 2, CLIENTS_USUAL);
     plan->gateways = (uint32_t)between(prng, 1, plan->clients);
     plan->coroutines = (uint32_t)between(prng, 1, PLAN_COROUTINES_MAX);
     plan->node_bytes = 1024 * KIB;
@@ -68,11 +69,14 @@ static void draw_long_sleep(struct plan *plan) {
     plan->weight[WORK_APPEND] = 30;
 }
 
-/* A client does nothing until tags come round, and then has copies of words that look like those that stand there. */
+/* A client does nothing for some epochs, or until tags come round, and then has copies of words that look like those
+ * that stand there. */
 static void draw_long_think(struct plan *plan) {
+    struct prng *prng = &plan->prng;
     draw_long_sleep(plan);
     plan->long_sleeps = false;
     plan->long_thinks = true;
+    plan->think_epochs = prng_chance(prng, 50) ? 0 : (uint32_t)between(prng, 3, 12);
     plan->pause_permyriad = 0;
     plan->keys = plan->hot_keys = 1;
     plan->gateways = plan->clients = 2;
@@ -90,7 +94,7 @@ static void draw_inserts(struct plan *plan) {
     plan->keys = (uint32_t)between(prng, 6, 40);
     plan->hot_keys = (uint32_t)between(prng, 1, 3);
     plan->hot_percent = 60;
-    plan->clients = (uint32_t)between(prng, 3, PLAN_CLIENTS_MAX);
+    plan->clients = (uint32_t)between(prng, 3, CLIENTS_USUAL);
     plan->coroutines = (uint32_t)between(prng, 2, PLAN_COROUTINES_MAX);
     plan->value_bytes = 24;
     plan->value_spread_bytes = prng_chance(prng, 50) ? 1 : 200;
@@ -120,11 +124,50 @@ static void draw_full(struct plan *plan) {
     plan->hot_percent = 20;
     plan->value_bytes = prng_chance(prng, 50) ? 10000 : 5000;
     plan->value_spread_bytes = 1;
+    if (prng_chance(prng, 40)) { /* tombstones of many classes */
+        plan->name_bytes = PLAN_NAME_BYTES_MAX;
+    }
+    if (prng_chance(prng, 40)) { /* more clients than the least reserve has blocks */
+        plan->clients = (uint32_t)between(prng, CLIENTS_USUAL, PLAN_CLIENTS_MAX);
+        plan->gateways = (uint32_t)between(prng, 1, plan->clients);
+    }
     memset(plan->weight, 0, sizeof plan->weight);
     plan->weight[WORK_GET] = 30;
     plan->weight[WORK_SET] = 40;
     plan->weight[WORK_DELETE] = (uint32_t)between(prng, 5, 20);
     plan->weight[WORK_APPEND] = maybe(prng, 50, 10);
+}
+
+/* Few keys are written as fast as can be, in a pool that is far larger than they are but small for what waits for its
+ * grace period: whoever waits for memory gets it. */
+static void draw_rush(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    plan->ample = true;
+    plan->many_percent = 0; /* its keys are not counted in what is ample */
+    plan->nodes = plan->replicas;
+    plan->region_bytes = 512 * KIB;
+    plan->block_bytes = 16 * KIB;
+    plan->clients = (uint32_t)between(prng, 1, 3);
+    plan->gateways = (uint32_t)between(prng, 1, plan->clients);
+    plan->keys_kind = KEYS_ANY;
+    plan->keys = (uint32_t)between(prng, 1, 8);
+    plan->hot_keys = 1;
+    plan->value_bytes = 5000;
+    plan->value_spread_bytes = 1;
+    plan->net.latency_ns = US;
+    plan->net.latency_spread_ns = 2 * US;
+    plan->net.gap_ns = US / 10;
+    plan->net.tail_permille = 0;
+    plan->cpu_ns = US / 5 + 1;
+    plan->think_ns = 0;
+    plan->pause_permyriad = 0;
+    plan->refuse_permyriad = 0;
+    plan->churn = false;
+    memset(plan->weight, 0, sizeof plan->weight);
+    plan->weight[WORK_GET] = 5;
+    plan->weight[WORK_SET] = 60;
+    plan->weight[WORK_GETSET] = maybe(prng, 50, 30);
+    plan->weight[WORK_DELETE] = maybe(prng, 50, 10);
 }
 
 /* Two scales of time: microseconds, and milliseconds, in which the grace period is short. */
@@ -158,7 +201,7 @@ static void draw_faults(struct plan *plan) {
     struct prng *prng = &plan->prng;
     plan->churn = prng_chance(prng, 30);
     plan->skew_ms = prng_chance(prng, 50) ? 0 : (int64_t)between(prng, 1, 50);
-    plan->jump_permyriad = maybe(prng, 20, 5);
+    plan->jump_permyriad = maybe(prng, 20, 300);
     plan->refuse_permyriad = maybe(prng, 5, 200);
     plan->net.refuse_permille = maybe(prng, 20, 200);
 }
@@ -173,6 +216,10 @@ static void draw_flaky(struct plan *plan) {
     plan->net.late_permille = maybe(prng, 60, 400);
     plan->net.late_ns = plan->net.latency_ns * between(prng, 1, 500);
     plan->churn = false;
+    if (prng_chance(prng, 40)) { /* keys of short life: deletes and clears of unknown outcome off the request path */
+        plan->weight[WORK_SET_EXPIRING] = 60;
+        plan->expire_ms = (int64_t)between(prng, 1, 10);
+    }
 }
 
 /* Links that break, nodes that go. What the run is to acknowledge comes before a node goes for good. */
@@ -201,6 +248,26 @@ static void draw_nodes(struct plan *plan) {
         plan->loss_after = (uint32_t)between(prng, OPERATIONS_WANTED - 150, OPERATIONS_WANTED);
         plan->operations += 400;
     }
+}
+
+/* Cuts outlast what a client waits for: of writes, deletes that nobody waits for, and blocks that change hands. */
+static void draw_cuts(struct plan *plan) {
+    struct prng *prng = &plan->prng;
+    if (prng_chance(prng, 50)) {
+        draw_full(plan);
+    }
+    plan->clients = plan->clients < CLIENTS_USUAL ? plan->clients : CLIENTS_USUAL;
+    plan->gateways = plan->gateways < plan->clients ? plan->gateways : plan->clients;
+    plan->keys_kind = KEYS_ANY; /* many keys: operations of unknown outcome make histories hard to judge */
+    plan->keys = PLAN_KEYS_MAX;
+    plan->hot_percent = 3;
+    plan->weight[WORK_SET_EXPIRING] = 40;
+    plan->expire_ms = (int64_t)between(prng, 1, 10);
+    plan->churn = false;
+    plan->net.timeout_ns = plan->net.latency_ns * between(prng, 1, 200);
+    plan->partitions = (uint32_t)between(prng, 2, 6);
+    plan->partition_odds = 2000;
+    plan->partition_ns = 2000 * MS;
 }
 
 static void draw_keys(struct plan *plan) {
@@ -257,11 +324,29 @@ static void draw_work(struct plan *plan) {
     plan->operations = OPERATIONS_WANTED;
 }
 
+/* From a stream of its own. */
+static void draw_many(struct plan *plan, struct prng *prng) {
+    static const uint8_t percents[] = {20, 60, 95};
+    if (prng_chance(prng, 40)) {
+        plan->many_percent = percents[prng_below(prng, sizeof percents)];
+        plan->many_keys = (uint32_t)between(prng, 2, 3);
+    }
+}
+
+/* Between the operations of a chain, so that others see a transaction half published. */
+static void draw_gaps(struct plan *plan, struct prng *prng) {
+    if (plan->many_percent != 0 && prng_chance(prng, 50)) {
+        plan->net.gap_ns = plan->net.latency_ns * between(prng, 2, 20);
+    }
+}
+
 void plan_draw(struct plan *plan, uint64_t seed) {
     struct prng mixed = {.state = seed}; /* near seeds must not give shifted streams */
     *plan = (struct plan){.seed = seed, .prng = {.state = prng_next(&mixed) * 3}};
+    draw_many(plan, &mixed);
     draw_geometry(plan);
     draw_network(plan);
+    draw_gaps(plan, &mixed);
     draw_faults(plan);
     draw_keys(plan);
     draw_work(plan);
@@ -277,12 +362,17 @@ void plan_draw(struct plan *plan, uint64_t seed) {
         draw_inserts(plan);
     } else if (prng_chance(&plan->prng, 15)) {
         draw_full(plan);
+    } else if (prng_chance(&plan->prng, 6)) {
+        draw_rush(plan);
+        return;
     }
     while (plan->clients * plan->coroutines > AT_ONCE_MAX) {
         plan->coroutines--;
     }
-    if (prng_chance(&plan->prng, 12)) {
+    if (prng_chance(&plan->prng, 11)) {
         draw_nodes(plan);
+    } else if (prng_chance(&plan->prng, 7)) {
+        draw_cuts(plan);
     } else if (prng_chance(&plan->prng, 8)) { /* and nothing else: repair must make up for it */
         plan->kills = (uint32_t)between(&plan->prng, 1, plan->clients - 1);
         plan->kill_odds = 4000;
@@ -309,15 +399,16 @@ void plan_print(const struct plan *plan) {
            plan->net.tear_permille, plan->net.late_read_permille, plan->think_ns, plan->pause_permyriad,
            plan->pause_ns);
     printf("  kills %u, breaks %u, churn %d, skew %" PRId64
-           " ms, jumps %u, allocations refused %u, long sleeps %d, thinks %d\n",
+           " ms, jumps %u, allocations refused %u, long sleeps %d, thinks %d of %u epochs, ample %d\n",
            plan->kills, plan->net.break_permyriad, plan->churn, plan->skew_ms, plan->jump_permyriad,
-           plan->refuse_permyriad, plan->long_sleeps, plan->long_thinks);
+           plan->refuse_permyriad, plan->long_sleeps, plan->long_thinks, plan->think_epochs, plan->ample);
     printf("  partitions %u of %" PRIu64 " ns, loss %d of node %u behind %u operations for %" PRIu64
            " ns, late %u by %" PRIu64 " ns, attach refused %u, timeout %" PRIu64 " ns\n",
            plan->partitions, plan->partition_ns, plan->loss, plan->loss_node, plan->loss_after, plan->loss_ns,
            plan->net.late_permille, plan->net.late_ns, plan->net.refuse_permille, plan->net.timeout_ns);
-    printf("  keys %u (kind %d), hot %u by %u%%, values %u+%u bytes, weights", plan->keys, plan->keys_kind,
-           plan->hot_keys, plan->hot_percent, plan->value_bytes, plan->value_spread_bytes);
+    printf("  keys %u (kind %d, names to %u bytes), hot %u by %u%%, values %u+%u bytes, weights", plan->keys,
+           plan->keys_kind, plan->name_bytes, plan->hot_keys, plan->hot_percent, plan->value_bytes,
+           plan->value_spread_bytes);
     for (uint32_t w = 0; w < WORK_COUNT; w++) {
         printf(" %u", plan->weight[w]);
     }

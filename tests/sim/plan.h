@@ -9,9 +9,10 @@
 
 #include "sim_fabric.h"
 
-#define PLAN_CLIENTS_MAX 5
+#define PLAN_CLIENTS_MAX 8
 #define PLAN_COROUTINES_MAX 4
 #define PLAN_KEYS_MAX 128
+#define PLAN_NAME_BYTES_MAX 400
 
 enum work {
     WORK_GET,
@@ -56,7 +57,8 @@ struct plan {
     uint32_t pause_permyriad;  /* of a client's turns */
     uint64_t pause_ns;         /* at most */
     bool long_sleeps;          /* pauses are as long as it takes for tags to come round, give or take pause_ns */
-    bool long_thinks;          /* the first client thinks for as long as it takes for tags to come round */
+    bool long_thinks;          /* the first client thinks for some epochs: */
+    uint32_t think_epochs;     /* so many at the most; 0: as long as it takes for tags to come round */
     uint32_t kills;            /* clients to be killed */
     uint32_t kill_odds;        /* one event in so many */
     uint32_t partitions;       /* links between clients and nodes that break for a while */
@@ -73,7 +75,10 @@ struct plan {
 
     enum keys_kind keys_kind;
     uint32_t keys, hot_keys, hot_percent;
+    uint32_t name_bytes; /* of a key at the most; 0: short names */
+    bool ample;          /* there is memory for all that these keys can hold, and for more: no write may be refused */
     uint32_t weight[WORK_COUNT];
+    uint32_t many_percent, many_keys; /* operations on so many keys (workload_many.h) among all */
     uint32_t value_bytes, value_spread_bytes;
     uint64_t think_ns;   /* at most, between two operations of a coroutine */
     int64_t expire_ms;   /* at most */
@@ -101,7 +106,7 @@ static inline bool plan_is_cut(const struct plan *plan) {
 static inline bool plan_loses_memory(const struct plan *plan) {
     return plan->loss != LOSS_NONE && plan->loss != LOSS_KEPT;
 }
-/* Whatever goes wrong passes, and then no round is open: dead clients' are ended by repair, living ones end their own. */
+/* Whatever goes wrong passes, and then no round is open: repair ends those of the dead, living clients their own. */
 static inline bool plan_is_repaired(const struct plan *plan) { return plan_is_harsh(plan) && !plan_loses_memory(plan); }
 void plan_print(const struct plan *plan);
 uint64_t plan_stream(struct plan *plan);

@@ -32,6 +32,9 @@ static const struct field fields[] = {
     FIELD(net.break_permyriad, 0),
     FIELD(long_sleeps, 0),
     FIELD(long_thinks, 0),
+    FIELD(think_epochs, 0),
+    FIELD(name_bytes, 0),
+    FIELD(ample, FIXED),
     FIELD(churn, 0),
     FIELD(pause_permyriad, 0),
     FIELD(jump_permyriad, 0),
@@ -43,6 +46,8 @@ static const struct field fields[] = {
     FIELD(net.late_read_permille, 0),
     FIELD(net.late_permille, 0),
     FIELDS(weight, WORK_COUNT, 0),
+    FIELD(many_percent, 0),
+    FIELD(many_keys, 2),
     FIELD(clients, 1),
     FIELD(coroutines, 1),
     FIELD(keys, 1),
@@ -148,10 +153,12 @@ bool plan_is_sound(const struct plan *plan) {
     for (uint32_t w = 0; w < WORK_COUNT; w++) {
         weights += plan->weight[w];
     }
-    return weights != 0 && plan->replicas >= 1 && plan->replicas <= plan->nodes && plan->nodes <= SIM_NODES_MAX &&
-           plan->clients >= 1 && plan->clients <= PLAN_CLIENTS_MAX && plan->gateways >= 1 &&
-           plan->gateways <= plan->clients && plan->coroutines >= 1 && plan->coroutines <= PLAN_COROUTINES_MAX &&
-           plan->keys >= 1 && plan->keys <= PLAN_KEYS_MAX && plan->hot_keys >= 1 && plan->hot_keys <= plan->keys &&
+    bool many = plan->many_percent == 0 || (plan->many_keys >= 2 && plan->many_keys <= 3);
+    return many && weights != 0 && plan->replicas >= 1 && plan->replicas <= plan->nodes &&
+           plan->nodes <= SIM_NODES_MAX && plan->clients >= 1 && plan->clients <= PLAN_CLIENTS_MAX &&
+           plan->gateways >= 1 && plan->gateways <= plan->clients && plan->coroutines >= 1 &&
+           plan->coroutines <= PLAN_COROUTINES_MAX && plan->keys >= 1 && plan->keys <= PLAN_KEYS_MAX &&
+           plan->hot_keys >= 1 && plan->hot_keys <= plan->keys && plan->name_bytes <= PLAN_NAME_BYTES_MAX &&
            plan->value_spread_bytes >= 1 && plan->operations >= 1 && plan->loss_node < plan->nodes &&
            plan->cpu_ns != 0 && (plan->kills == 0 || plan->kill_odds != 0) && plan->kills < plan->clients &&
            (plan->partitions == 0 || plan->partition_odds != 0) && plan->loss < LOSS_KIND_COUNT &&

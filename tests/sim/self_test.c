@@ -241,5 +241,6 @@ int self_test(void) {
     judge_expiry();
     compare_checkers();
     compare_search_and_sweep();
+    self_test_many();
     return report_finish();
 }

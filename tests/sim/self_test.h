@@ -4,5 +4,7 @@
 
 /* Prints a line per case; returns the exit code. */
 int self_test(void);
+/* self_test_many.c's part of it. */
+void self_test_many(void);
 
 #endif

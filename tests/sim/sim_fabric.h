@@ -23,7 +23,7 @@
 #include "report.h"
 
 #define SIM_NODES_MAX 5
-#define SIM_CLIENTS_MAX 5
+#define SIM_CLIENTS_MAX 8
 #define SIM_SEATS_MAX 1024
 
 enum sim_link { LINK_GOOD, LINK_DEAF, LINK_MUTE };

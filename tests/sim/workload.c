@@ -15,11 +15,11 @@
 #include "fusee/index.h"
 #include "fusee/pool.h"
 #include "fusee/word.h"
+#include "workload_many.h"
 
-#define NAME_BYTES 24
+#define NAME_BYTES (PLAN_NAME_BYTES_MAX + 24)
 #define VALUE_BYTES_MAX 12000
 #define MANY_MAX 6
-#define SEARCH_STEPS_MAX 40000000
 #define IDENTITY_SHIFT 16 /* room for increments between two written identities */
 #define HARSH_EVENTS_MAX 400000
 #define REFUSALS_MAX 300
@@ -77,8 +77,10 @@ static void draw_keys(struct world *world, const struct dm_pool *pool) {
     for (uint32_t i = 0; i < world->plan.keys; i++) {
         struct key *key = &work->keys[i];
         do {
-            int length = snprintf(key->name, sizeof key->name, "key:%" PRIu64, salt++ % 1000000000);
-            key->key = (struct dm_key){.bytes = key->name, .length = (uint32_t)length};
+            uint32_t length = (uint32_t)snprintf(key->name, sizeof key->name, "key:%" PRIu64, salt++ % 1000000000);
+            uint32_t more = world->plan.name_bytes == 0 ? 0 : (uint32_t)(salt * 37 % world->plan.name_bytes);
+            memset(key->name + length, '.', more);
+            key->key = (struct dm_key){.bytes = key->name, .length = length + more};
         } while (!key_fits(world, pool, &key->key));
     }
     work->keys_drawn = true;
@@ -190,7 +192,8 @@ static bool is_expected(const struct world *world, enum history_kind kind, enum 
     const struct plan *plan = &world->plan;
     switch (status) {
     case DM_NO_MEMORY: /* there is always memory for a delete */
-        return kind != HISTORY_GET && (kind != HISTORY_DELETE || plan_is_harsh(plan) || plan->refuse_permyriad != 0);
+        return kind != HISTORY_GET && !plan->ample &&
+               (kind != HISTORY_DELETE || plan_is_harsh(plan) || plan->refuse_permyriad != 0);
     case DM_BUSY:
         return plan->refuse_permyriad != 0;
     case DM_UNREACHABLE:
@@ -233,6 +236,7 @@ static void end(struct world *world, struct worker *worker, uint32_t i, enum dm_
 
 void workload_killed(struct world *world, struct client *client) {
     struct work_state *work = state_of(world);
+    many_killed(world, client);
     for (uint32_t w = 0; w < world->plan.coroutines; w++) {
         struct worker *worker = &work->workers[client->index][w];
         for (uint32_t i = 0; i < worker->count; i++) {
@@ -252,7 +256,7 @@ void workload_killed(struct world *world, struct client *client) {
 }
 
 bool workload_is_busy(const struct world *world, const struct client *client) {
-    bool busy = false;
+    bool busy = many_is_busy(world, client);
     for (uint32_t w = 0; w < world->plan.coroutines; w++) {
         busy |= state_of(world)->workers[client->index][w].count != 0;
     }
@@ -391,6 +395,11 @@ static enum work draw_work(const struct plan *plan, struct prng *prng) {
 static void run_one(struct world *world, struct worker *worker) {
     const struct plan *plan = &world->plan;
     struct prng *prng = &worker->prng;
+    uint32_t index = (uint32_t)(worker - state_of(world)->workers[worker->client->index]);
+    if (plan->many_percent != 0 && prng_chance(prng, plan->many_percent) &&
+        many_run(world, worker->client, index, prng)) {
+        return;
+    }
     uint32_t range = prng_chance(prng, plan->hot_percent) ? plan->hot_keys : plan->keys;
     uint32_t key = (uint32_t)prng_below(prng, range);
     enum work work = draw_work(plan, prng);
@@ -449,7 +458,8 @@ static void wait_epochs(struct client *client, uint64_t epochs) {
 }
 
 /* The others write once every second epoch, that is 64 objects until tags come round: as many as a block has. So the
- * word that the first client reads now may come back under the same tag, and it looks at it again when that is so. */
+ * word that the first client reads now may come back under the same tag, and it looks at it again when that is so; or
+ * its object has been used again after a few epochs, under another tag. */
 static void think_long(struct world *world, struct worker *worker) {
     struct client *client = worker->client;
     if (client->index != 0) {
@@ -458,7 +468,8 @@ static void think_long(struct world *world, struct worker *worker) {
     }
     wait_epochs(client, 4);
     run_get(world, worker, (uint32_t)prng_below(&worker->prng, world->plan.keys));
-    wait_epochs(client, WORD_TAG_MASK + prng_below(&worker->prng, 2));
+    uint32_t few = world->plan.think_epochs;
+    wait_epochs(client, few != 0 ? 1 + prng_below(&worker->prng, few) : WORD_TAG_MASK + prng_below(&worker->prng, 2));
 }
 
 static void think(struct world *world, struct worker *worker) {
@@ -475,6 +486,9 @@ static void worker_main(void *argument) {
     struct world *world = client->world;
     for (uint32_t key = 0; worker->verifies && key < world->plan.keys; key++) {
         run_get(world, worker, key);
+    }
+    if (worker->verifies) {
+        many_verify(world, client, 0);
     }
     while (!worker->verifies && client->state == CLIENT_HERE && world->phase == PHASE_SAFETY) {
         think(world, worker);
@@ -534,67 +548,17 @@ bool workload_has_ended(struct world *world) {
     return workers == 0;
 }
 
-/* ---- Judgement -------------------------------------------------------------------------------------------------- */
-
-static int compare_keys(const void *a, const void *b) {
-    const struct history_op *x = a;
-    const struct history_op *y = b;
-    return x->key != y->key ? (x->key < y->key ? -1 : 1) : x->began < y->began ? -1 : x->began > y->began;
-}
-
-static void explain(struct world *world, const struct history_op *ops, uint32_t count, uint32_t stuck) {
-    struct dm_key name = workload_key(world, ops[0].key);
-    printf("history of %.*s around the operation that nothing explains (marked):\n", (int)name.length,
-           (const char *)name.bytes);
-    uint32_t from = stuck < 25 ? 0 : stuck - 25;
-    for (uint32_t i = from; i < count && i < stuck + 12; i++) {
-        printf("%s", i == stuck ? "->" : "  ");
-        history_print(&ops[i]);
-    }
-}
-
-static bool check_key(struct world *world, struct history_op *ops, uint32_t count) {
-    uint32_t stuck = 0;
-    enum history_verdict verdict = history_linearizable(ops, count, SEARCH_STEPS_MAX, &stuck);
-    if (history_zones_apply(ops, count)) {
-        enum history_verdict zones = history_zones(ops, count);
-        if (verdict != HISTORY_TOO_HARD && zones != verdict) {
-            explain(world, ops, count, stuck);
-            world_fail(world, "the two checkers disagree: search %d, zones %d", verdict, zones);
-        }
-        verdict = zones;
-    }
-    if (verdict == HISTORY_WRONG) {
-        explain(world, ops, count, stuck);
-        world_fail(world, "not linearizable");
-    }
-    return verdict == HISTORY_TOO_HARD;
-}
-
-uint32_t workload_check(struct world *world) {
-    uint32_t too_hard = 0;
-    uint32_t count = 0;
+void workload_end_all(struct world *world) {
     for (uint32_t i = 0; i < world->op_count; i++) {
         struct history_op *op = &world->ops[i];
         if (op->key != UINT32_MAX && op->ended == HISTORY_OPEN && !op->unknown) {
             end_unknown(world, op);
             op->key = op->kind == HISTORY_GET ? UINT32_MAX : op->key;
         }
-        if (op->key != UINT32_MAX) {
-            world->ops[count++] = *op;
-        }
     }
-    qsort(world->ops, count, sizeof *world->ops, compare_keys);
-    for (uint32_t i = 0; i < count;) {
-        uint32_t j = i;
-        while (j < count && world->ops[j].key == world->ops[i].key) {
-            j++;
-        }
-        too_hard += check_key(world, &world->ops[i], j - i);
-        i = j;
-    }
-    world->op_count = count;
-    return too_hard;
 }
 
-void workload_close(struct world *world) { free(world->work); }
+void workload_close(struct world *world) {
+    free(world->work);
+    many_close(world);
+}

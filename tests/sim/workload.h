@@ -20,9 +20,8 @@ void workload_clock_read(struct world *world, const struct gateway *gateway, int
 bool workload_is_enough(struct world *world);
 bool workload_has_ended(struct world *world);
 
-/* Whose operations have not ended after all: unknown. Then every key's history through the checkers. Returns how many
- * were too hard to decide. */
-uint32_t workload_check(struct world *world);
+/* The run is over: what has not ended has an unknown outcome. */
+void workload_end_all(struct world *world);
 
 /* Name of a key by its number; for messages. */
 struct dm_key workload_key(const struct world *world, uint32_t key);

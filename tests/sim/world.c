@@ -24,6 +24,9 @@
 #define TAGS_ROUND_NS (EPOCH_NS * (WORD_TAG_MASK + 1))
 
 const char *const rare_names[RARE_COUNT] = {
+    [RARE_INTENT_MET] = "intent of a transaction met",
+    [RARE_TRANSACTION_ABORTED] = "transaction aborted",
+    [RARE_PICTURE_RETAKEN] = "read of many keys began again",
     [RARE_LOSER_WAITS] = "loser of a round waits",
     [RARE_BLIND_OK] = "blind loser answers OK",
     [RARE_SPLIT_ROUND] = "split round fixed by its winner",
@@ -52,6 +55,9 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_NODE_REPLACED] = "memory node back without its memory",
     [RARE_ATTACH_REFUSED] = "attach lost, or of a replaced node",
     [RARE_ATTACH_STALE] = "pool with a replaced node refused",
+    [RARE_ATTACH_REPEATED] = "attach made twice",
+    [RARE_CLOCK_JUMPED] = "wall clock jumped back",
+    [RARE_ALLOCATION_REFUSED] = "process has no memory",
     [RARE_CLIENT_KILLED] = "client killed",
     [RARE_CLIENT_REPAIRED] = "dead client repaired",
     [RARE_ROUND_REPAIRED] = "round of a dead client ended",
@@ -62,6 +68,7 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_ROUND_RESUMED] = "own round ended behind a failure",
     [RARE_OUTCOME_PROVED] = "unknown outcome proved by the chain",
     [RARE_UNREACHABLE] = "operation refused, node out of reach",
+    [RARE_OBJECT_LEAKED] = "object lost by a repair",
     [RARE_OBJECT_UNREADABLE] = "object behind a primary's word unreadable",
 };
 
@@ -92,7 +99,9 @@ static int64_t env_wall_ms(void *context) {
     struct world *world = gateway->world;
     const struct plan *plan = &world->plan;
     if (world->phase == PHASE_SAFETY && prng_below(&gateway->prng, 10000) < plan->jump_permyriad) {
-        gateway->wall_offset_ms += (int64_t)prng_below(&gateway->prng, 2 * JUMP_MAX_MS + 1) - JUMP_MAX_MS;
+        int64_t jump_ms = (int64_t)prng_below(&gateway->prng, 2 * JUMP_MAX_MS + 1) - JUMP_MAX_MS;
+        gateway->wall_offset_ms += jump_ms;
+        world->rare[RARE_CLOCK_JUMPED] += jump_ms < 0;
     }
     int64_t now_ms = world_wall_now_ms(gateway);
     world->wall_high_ms = now_ms > world->wall_high_ms ? now_ms : world->wall_high_ms;
@@ -105,6 +114,7 @@ static uint64_t env_random_u64(void *context) { return prng_next(&((struct gatew
 static void *env_allocate(void *context, size_t bytes) {
     struct gateway *gateway = context;
     if (gateway->may_refuse && prng_below(&gateway->prng, 10000) < gateway->world->plan.refuse_permyriad) {
+        gateway->world->rare[RARE_ALLOCATION_REFUSED]++;
         return NULL;
     }
     size_t rounded = (bytes + 64) & ~(size_t)63;
@@ -200,6 +210,9 @@ static void client_count_rare(struct world *world, struct client *client) {
     world->rare[RARE_OBJECT_RECOVERED] += stats.objects_recovered;
     world->rare[RARE_ROUND_RESUMED] += stats.rounds_resumed;
     world->rare[RARE_OUTCOME_PROVED] += stats.outcomes_proved;
+    world->rare[RARE_INTENT_MET] += stats.intents_met;
+    world->rare[RARE_TRANSACTION_ABORTED] += stats.transactions_aborted;
+    world->rare[RARE_PICTURE_RETAKEN] += stats.pictures_retaken;
     world->rare[RARE_RECLAIM_DEFERRED] += stats.reclaim_deferred;
     world->rare[RARE_BUCKETS_FULL] += client->refused > stats.out_of_memory ? client->refused - stats.out_of_memory : 0;
     client->refused = 0;
@@ -228,6 +241,7 @@ static enum dm_status gateway_attach(struct world *world, struct gateway *gatewa
     if (status == DM_OK && prng_below(&world->prng, 1000) < world->plan.net.refuse_permille) {
         struct dm_pool *again;
         if (world_attach(world, gateway, &again, error, error_bytes) == DM_OK) {
+            world->rare[RARE_ATTACH_REPEATED]++;
             dm_pool_close(again);
         }
     }
@@ -243,7 +257,7 @@ static void client_refused(struct world *world, struct client *client, enum dm_s
     }
     world->rare[RARE_ATTACH_REFUSED] += status == DM_UNREACHABLE || status == DM_INCOMPATIBLE;
     world->refusals++;
-    uint64_t turn_ns = plan->cpu_ns * 1000;
+    uint64_t turn_ns = world->phase == PHASE_SAFETY ? plan->cpu_ns * 1000 : 100 * MS;
     client->next_ns = world->fabric.now_ns + (turn_ns > plan->partition_ns / 8 ? turn_ns : plan->partition_ns / 8);
 }
 

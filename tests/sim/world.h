@@ -38,6 +38,9 @@ enum rare {
     RARE_NODE_REPLACED,
     RARE_ATTACH_REFUSED,
     RARE_ATTACH_STALE,
+    RARE_ATTACH_REPEATED,
+    RARE_CLOCK_JUMPED,
+    RARE_ALLOCATION_REFUSED,
     RARE_CLIENT_KILLED,
     RARE_CLIENT_REPAIRED,
     RARE_ROUND_REPAIRED,
@@ -48,6 +51,10 @@ enum rare {
     RARE_ROUND_RESUMED,
     RARE_OUTCOME_PROVED,
     RARE_UNREACHABLE,
+    RARE_INTENT_MET,
+    RARE_TRANSACTION_ABORTED,
+    RARE_PICTURE_RETAKEN,
+    RARE_OBJECT_LEAKED,     /* a known fault: free, but nobody knows, behind a client's death */
     RARE_OBJECT_UNREADABLE, /* must be none: the primary names whole objects only, and they stay for the grace period */
     RARE_COUNT
 };
@@ -121,6 +128,7 @@ struct world {
     struct client *victim; /* is to die, */
     bool victim_amid;      /* in the middle of a batch that changes something */
     void *work;            /* workload.c's */
+    void *many;            /* workload_many.c's */
     bool trace;
 };
 

@@ -149,7 +149,7 @@ struct census check_at_rest(const struct world *world) {
                 assert_int_equal(word, check_word(world, t, slot, j));
             }
             census.tombstones += word_kind(word) == WORD_TOMBSTONE;
-            census.provisional += word_kind(word) == WORD_PROVISIONAL;
+            census.provisional += word_kind(word) == WORD_PROVISIONAL || word_is_intent(word);
             if (word_is_live(word)) {
                 check_object(world, word);
                 const struct object_header *header = check_at(world, word_address(word), 0);

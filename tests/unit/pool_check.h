@@ -20,7 +20,7 @@ uint16_t check_slot_of(const struct world *world, const char *key, uint64_t *wor
 uint16_t check_slot_for(const struct world *world, const char *key);
 
 struct census {
-    uint64_t live, tombstones, provisional;
+    uint64_t live, tombstones, provisional; /* provisional: intents, too */
     uint64_t blocks_free, blocks_system, blocks_owned, blocks_orphan;
 };
 

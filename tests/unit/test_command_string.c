@@ -299,17 +299,16 @@ static void append_stops_at_the_largest_string(void **state) {
     assert_int_equal(append.result, STRING_TOO_LONG);
 }
 
-static void append_of_nothing_creates_but_does_not_rewrite(void **state) {
+static void append_of_nothing_counts_as_a_change(void **state) {
     struct dm_value old = value_of("ab", DM_NO_EXPIRY);
     struct string_append append = {.suffix = {"", 0}, .bytes_max = 4};
     struct dm_write write = {0};
 
     (void)state;
-    assert_int_equal(string_append_decide(&append, &old, &write),
-                     DM_WRITE); /* once: from now on it counts as changed */
+    assert_int_equal(string_append_decide(&append, &old, &write), DM_WRITE);
     assert_int_equal(write.encoding, STRING_RAW);
     old.encoding = STRING_RAW;
-    assert_int_equal(string_append_decide(&append, &old, &write), DM_KEEP);
+    assert_int_equal(string_append_decide(&append, &old, &write), DM_WRITE); /* WATCH notices it, as in Redis */
     assert_int_equal(append.length, 2);
     assert_int_equal(string_append_decide(&append, NULL, &write), DM_WRITE);
     assert_int_equal(append.length, 0);
@@ -428,7 +427,7 @@ int main(void) {
         cmocka_unit_test(set_replaces_another_type_unless_it_must_return_it),
         cmocka_unit_test(append_joins_and_keeps_the_expiry),
         cmocka_unit_test(append_stops_at_the_largest_string),
-        cmocka_unit_test(append_of_nothing_creates_but_does_not_rewrite),
+        cmocka_unit_test(append_of_nothing_counts_as_a_change),
         cmocka_unit_test(incr_counts_from_zero_and_keeps_the_expiry),
         cmocka_unit_test(incr_refuses_overflow_and_what_is_no_integer),
         cmocka_unit_test(a_repeated_decision_forgets_the_one_before),

@@ -142,6 +142,10 @@ static void errors_in_a_file_name_file_line_key_value_and_what_is_allowed(void *
                    ":2: [gateway] log_level = 'loud': must be one of: debug verbose notice warning");
     assert_refused("[gateway]\nlog_level = verb\n", NULL,
                    ":2: [gateway] log_level = 'verb': must be one of: debug verbose notice warning");
+    assert_refused("[gateway]\nlog_level = debug verbose notice\n", NULL,
+                   ":2: [gateway] log_level = 'debug verbose notice': must be one of: debug verbose notice warning");
+    assert_refused("[rdma]\nmemory_windows = yes no\n", NULL,
+                   ":2: rdma.memory_windows: invalid value 'yes no'; allowed: yes no");
     assert_refused("[gateway]\nbind =\n", NULL,
                    ":2: [gateway] bind = '': must be not empty, a text of at most 255 bytes");
     assert_refused("[pool]\ncache = 1kb\n", NULL,

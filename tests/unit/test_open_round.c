@@ -1,5 +1,6 @@
 /* test_open_round.c: trap T7: a failure leaves a write half done, at every place where it can, and its client lives. It
- * ends its own round: the write happens once or not at all, its client is told which, and nobody else waits for ever. */
+ * ends its own round: the write happens once or not at all, its client is told which, and nobody else waits for ever.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

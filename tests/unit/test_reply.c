@@ -53,12 +53,14 @@ static void status_error_and_bulk_are_the_same_in_both_protocols(void **state) {
         reply_ok(&pen.reply);
         reply_error(&pen.reply, "ERR syntax error");
         reply_errorf(&pen.reply, "ERR unknown command '%s', %d", "a\r\nb", 7);
+        reply_error(&pen.reply, "ERR modifier 'a\r\n+OK\r\nb'");
         reply_bulk(&pen.reply, "a\0b", 3);
         reply_bulk(&pen.reply, NULL, 0);
         reply_bulk_text(&pen.reply, "text");
         reply_bulk_integer(&pen.reply, -12);
         reply_array(&pen.reply, 3);
         static const char expected[] = "+PONG\r\n+OK\r\n-ERR syntax error\r\n-ERR unknown command 'a  b', 7\r\n"
+                                       "-ERR modifier 'a  +OK  b'\r\n"
                                        "$3\r\na\0b\r\n$0\r\n\r\n$4\r\ntext\r\n$3\r\n-12\r\n*3\r\n";
         assert_written(&pen, expected, sizeof expected - 1);
     }

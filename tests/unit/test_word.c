@@ -103,8 +103,8 @@ static void kinds_are_what_they_are_called(void **state) {
         bool live, known;
     } kinds[] = {
         {WORD_EMPTY, false, true},     {WORD_LIVE_BLIND, true, true},    {WORD_LIVE_RMW, true, true},
-        {WORD_TOMBSTONE, false, true}, {WORD_PROVISIONAL, false, true},  {WORD_INTENT, false, false},
-        {WORD_PREPARED, false, false}, {WORD_FROZEN_LIVE, false, false}, {WORD_FROZEN_VOID, false, false},
+        {WORD_TOMBSTONE, false, true}, {WORD_PROVISIONAL, false, true},  {WORD_INTENT, false, true},
+        {WORD_PREPARED, false, true},  {WORD_FROZEN_LIVE, false, false}, {WORD_FROZEN_VOID, false, false},
     };
     uint64_t random = 5;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

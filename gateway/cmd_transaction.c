@@ -1,0 +1,384 @@
+/* cmd_transaction.c: MULTI, EXEC, DISCARD, WATCH and UNWATCH.
+ *
+ * EXEC makes one transaction of the store out of all queued commands with keys and all watched keys (dm_transact): the
+ * handlers run inside its function, against the transaction's view, perhaps several times; each writes its reply aside.
+ * When the transaction has taken effect, the replies go out in order, and commands without keys are executed at their
+ * place among them. A watched key whose version is another than at WATCH makes the function change nothing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "acl_connection.h"
+#include "acl_user.h"
+#include "cmd.h"
+#include "cmd_rename.h"
+#include "command_table.h"
+#include "monitor.h"
+#include "multi.h"
+#include "notify_events.h"
+#include "number.h"
+#include "worker.h"
+
+/* ---- MULTI, DISCARD, WATCH, UNWATCH ---- */
+
+void cmd_multi(struct call *call) {
+    struct multi *multi = multi_of(call->connection);
+
+    if (multi == NULL) {
+        command_status_error(call, DM_BUSY, 0);
+    } else if (multi->open) {
+        command_error(call, "ERR MULTI calls can not be nested");
+    } else {
+        multi->open = true;
+        multi->dirty = false;
+        __atomic_store_n(&call->connection->multi_count, 0, __ATOMIC_RELAXED);
+        reply_ok(call->reply);
+    }
+}
+
+void cmd_discard(struct call *call) {
+    if (call->connection->multi == NULL || !call->connection->multi->open) {
+        command_error(call, "ERR DISCARD without MULTI");
+        return;
+    }
+    multi_forget(call->connection);
+    reply_ok(call->reply);
+}
+
+static bool key_equal(const struct dm_key *a, const struct dm_key *b) {
+    return a->length == b->length && a->space == b->space && memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
+static bool is_watched(const struct multi *multi, const struct dm_key *key) {
+    for (size_t i = 0; i < multi->watch_count; i++) {
+        if (key_equal(&multi->watches[i].key, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Notes what the key holds now. False: an error was replied. */
+static bool watch_key(struct call *call, struct multi *multi, const struct dm_key *key) {
+    struct multi_watch *watches = realloc(multi->watches, (multi->watch_count + 1) * sizeof *watches);
+
+    multi->watches = watches == NULL ? multi->watches : watches;
+    char *bytes = watches == NULL ? NULL : malloc(key->length + 1u);
+
+    if (bytes == NULL) {
+        command_status_error(call, DM_BUSY, 0);
+        return false;
+    }
+    memcpy(bytes, key->bytes, key->length);
+    struct multi_watch watch = {.key = {bytes, key->length, key->space}};
+    struct dm_read read = {0};
+    enum dm_status status = dm_get(call->session, key, &read);
+
+    if (status != DM_OK && status != DM_NOT_FOUND) {
+        free(bytes);
+        command_status_error(call, status, 0);
+        return false;
+    }
+    watch.present = status == DM_OK;
+    watch.version = status == DM_OK ? read.value.version : 0;
+    dm_read_release(call->session, &read);
+    multi->watches[multi->watch_count++] = watch;
+    return true;
+}
+
+void cmd_watch(struct call *call) {
+    struct multi *multi = multi_of(call->connection);
+    struct dm_key key;
+
+    if (multi == NULL) {
+        command_status_error(call, DM_BUSY, 0);
+        return;
+    }
+    if (multi->open) {
+        command_error(call, "ERR WATCH inside MULTI is not allowed");
+        return;
+    }
+    for (size_t i = 1; i < call->argc; i++) {
+        if (!command_key(call, i, &key)) {
+            return;
+        }
+        if (is_watched(multi, &key)) {
+            continue;
+        }
+        if (multi->watch_count == MULTI_WATCHED_MAX) {
+            command_errorf(call, "ERR too many watched keys, at most %u", (unsigned)MULTI_WATCHED_MAX);
+            return;
+        }
+        if (!watch_key(call, multi, &key)) {
+            return;
+        }
+    }
+    reply_ok(call->reply);
+}
+
+/* Inside MULTI it is queued, and has no effect there: EXEC ends the watch anyway. */
+void cmd_unwatch(struct call *call) {
+    const struct multi *multi = call->connection->multi;
+
+    if (multi != NULL && multi->count == 0) { /* else it is being executed */
+        multi_forget(call->connection);
+    }
+    reply_ok(call->reply);
+}
+
+/* ---- EXEC ---- */
+
+struct exec {
+    struct call *call;
+    struct multi *multi;
+    struct dm_key *keys;
+    size_t key_count, key_capacity;
+    uint16_t database; /* at EXEC */
+    bool changed;      /* a watched key has */
+};
+
+/* The call that a queued command is. */
+static struct call item_call(const struct exec *exec, const struct multi_item *item) {
+    struct call call = *exec->call;
+
+    call.command = item->command;
+    call.argc = item->argc;
+    call.argv = item->argv;
+    return call;
+}
+
+static bool has_keys(const struct multi_item *item) {
+    size_t first, step;
+
+    return command_keys(item->command, item->argc, &first, &step) > 0 && item->command->handler != cmd_watch;
+}
+
+/* SELECT, as far as what comes behind it is concerned. */
+static void follow_select(const struct exec *exec, const struct multi_item *item) {
+    int64_t index;
+
+    if (item->command->handler == cmd_select && !item->denied &&
+        number_parse(item->argv[1].bytes, item->argv[1].length, &index) && index >= 0 && index < FUSEGATE_DATABASES) {
+        __atomic_store_n(&exec->call->connection->database, (uint16_t)index, __ATOMIC_RELAXED);
+    }
+}
+
+static void database_back(const struct exec *exec) {
+    __atomic_store_n(&exec->call->connection->database, exec->database, __ATOMIC_RELAXED);
+}
+
+static bool key_add(struct exec *exec, const struct dm_key *key) {
+    if (exec->key_count == exec->key_capacity) {
+        size_t capacity = exec->key_capacity == 0 ? 16 : exec->key_capacity * 2;
+        struct dm_key *keys = realloc(exec->keys, capacity * sizeof *keys);
+
+        if (keys == NULL) {
+            return false;
+        }
+        exec->keys = keys;
+        exec->key_capacity = capacity;
+    }
+    exec->keys[exec->key_count++] = *key;
+    return true;
+}
+
+static bool item_keys_add(struct exec *exec, const struct multi_item *item) {
+    struct call call = item_call(exec, item);
+    size_t first, step, count = command_keys(item->command, item->argc, &first, &step);
+    struct dm_key key;
+    bool added = true;
+
+    for (size_t i = 0; i < count && added; i++) {
+        const struct resp_arg *arg = &item->argv[first + i * step];
+
+        if (arg->length <= DM_KEY_BYTES_MAX) { /* else the command itself refuses it */
+            key = (struct dm_key){arg->bytes, (uint32_t)arg->length, exec->call->connection->database};
+            added = key_add(exec, &key);
+        }
+    }
+    return added && (!rename_other_key(&call, &key) || key_add(exec, &key));
+}
+
+/* All keys of the transaction. */
+static bool keys_collect(struct exec *exec) {
+    bool added = true;
+
+    for (size_t i = 0; i < exec->multi->watch_count && added; i++) {
+        added = key_add(exec, &exec->multi->watches[i].key);
+    }
+    for (size_t i = 0; i < exec->multi->count && added; i++) {
+        const struct multi_item *item = exec->multi->items[i];
+
+        follow_select(exec, item);
+        added = item->denied || !has_keys(item) || item_keys_add(exec, item);
+    }
+    database_back(exec);
+    return added;
+}
+
+static bool watch_changed(const struct exec *exec, const struct multi_watch *watch) {
+    struct dm_read read = {0};
+    bool present = dm_get(exec->call->session, &watch->key, &read) == DM_OK;
+    bool changed = present != watch->present || (present && read.value.version != watch->version);
+
+    dm_read_release(exec->call->session, &read);
+    return changed;
+}
+
+static bool named_before(const struct multi_item *item, size_t index) {
+    for (size_t i = 1; i < index; i++) {
+        if (item->argv[i].length == item->argv[index].length &&
+            memcmp(item->argv[i].bytes, item->argv[index].bytes, item->argv[i].length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_present(struct call *call, struct multi_item *item) {
+    struct dm_key key;
+
+    if (item->command->handler != cmd_del && item->command->handler != cmd_unlink) {
+        return;
+    }
+    for (size_t i = 1; i < item->argc; i++) {
+        struct dm_read read = {0};
+
+        key = (struct dm_key){item->argv[i].bytes, (uint32_t)item->argv[i].length, call->connection->database};
+        item->present[i] = item->argv[i].length <= DM_KEY_BYTES_MAX && !named_before(item, i) &&
+                           dm_get(call->session, &key, &read) == DM_OK;
+        dm_read_release(call->session, &read);
+    }
+}
+
+/* Runs a queued command's handler, its reply goes aside. */
+static void item_run(const struct exec *exec, struct multi_item *item) {
+    struct call call = item_call(exec, item);
+    struct reply aside = *exec->call->reply;
+
+    output_free(&item->output);
+    output_init(&item->output);
+    item->output.pool = exec->call->connection->output.pool;
+    aside.output = &item->output;
+    call.reply = &aside;
+    note_present(&call, item);
+    item->command->handler(&call);
+    item->ran = true;
+}
+
+/* The function of the transaction: everything here happens in memory. */
+static void exec_decide(void *context) {
+    struct exec *exec = context;
+
+    exec->changed = false;
+    for (size_t i = 0; i < exec->multi->watch_count && !exec->changed; i++) {
+        exec->changed = watch_changed(exec, &exec->multi->watches[i]);
+    }
+    for (size_t i = 0; i < exec->multi->count && !exec->changed; i++) {
+        struct multi_item *item = exec->multi->items[i];
+
+        follow_select(exec, item);
+        if (!item->denied && has_keys(item)) {
+            item_run(exec, item);
+        }
+    }
+    database_back(exec);
+}
+
+/* Rules may have changed since the command was queued. */
+static void check_rules(struct exec *exec) {
+    struct connection *connection = exec->call->connection;
+
+    for (size_t i = 0; i < exec->multi->count; i++) {
+        struct multi_item *item = exec->multi->items[i];
+        size_t index;
+
+        item->denied = !acl_connection_plain(connection, exec->call->server->acl) &&
+                       acl_user_check(connection->user, item->command, item->argv, item->argc, &index) != ACL_ALLOWED;
+    }
+}
+
+static void count_call(const struct exec *exec, const struct multi_item *item) {
+    struct worker_stats *stats = &exec->call->worker->stats;
+    _Atomic uint64_t *calls = &stats->command[item->command->index].calls;
+
+    atomic_store_explicit(calls, atomic_load_explicit(calls, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&stats->commands, atomic_load_explicit(&stats->commands, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+static void item_reply(const struct exec *exec, struct multi_item *item, uint32_t attention) {
+    struct call call = item_call(exec, item);
+
+    if (item->denied) {
+        reply_error(call.reply,
+                    "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
+                    "This command is no longer allowed for the following reason: no permission to execute the command "
+                    "or subcommand");
+        return;
+    }
+    count_call(exec, item);
+    if ((attention & ATTENTION_MONITOR) != 0) {
+        monitor_show(&call);
+    }
+    if (!item->ran) {
+        item->command->handler(&call);
+        return;
+    }
+    if ((attention & ATTENTION_NOTIFY) != 0 && (item->command->flags & COMMAND_WRITE) != 0) {
+        notify_executed(&call, output_peek(&item->output), item->present);
+    }
+    output_move(call.reply->output, &item->output);
+    follow_select(exec, item);
+}
+
+static enum dm_status run_transaction(struct exec *exec) {
+    struct dm_transact request = {
+        .keys = exec->keys, .count = (uint32_t)exec->key_count, .decide = exec_decide, .context = exec};
+
+    if (exec->key_count == 0) {
+        return DM_OK;
+    }
+    return exec->key_count > UINT32_MAX ? DM_TOO_LARGE : dm_transact(exec->call->session, &request);
+}
+
+static void exec_reply(struct exec *exec, enum dm_status status) {
+    struct call *call = exec->call;
+    uint32_t attention = atomic_load_explicit(&call->server->attention, memory_order_relaxed);
+
+    if (status == DM_TOO_LARGE) {
+        command_errorf(call, "ERR too many keys in one transaction, at most %u", (unsigned)DM_KEYS_MAX);
+    } else if (status != DM_OK) {
+        command_status_error(call, status, 0);
+    } else if (exec->changed) {
+        reply_null_array(call->reply);
+    } else {
+        reply_array(call->reply, exec->multi->count);
+        for (size_t i = 0; i < exec->multi->count; i++) {
+            item_reply(exec, exec->multi->items[i], attention);
+        }
+    }
+}
+
+void cmd_exec(struct call *call) {
+    struct exec exec = {.call = call, .multi = call->connection->multi, .database = call->connection->database};
+
+    if (exec.multi == NULL || !exec.multi->open) {
+        command_error(call, "ERR EXEC without MULTI");
+        return;
+    }
+    if (exec.multi->dirty) {
+        multi_forget(call->connection);
+        command_error(call, "EXECABORT Transaction discarded because of previous errors.");
+        return;
+    }
+    exec.multi->open = false; /* what is executed from here on is not queued again */
+    check_rules(&exec);
+    if (keys_collect(&exec)) {
+        exec_reply(&exec, run_transaction(&exec));
+    } else {
+        command_status_error(call, DM_BUSY, 0);
+    }
+    free(exec.keys);
+    multi_forget(call->connection);
+}
