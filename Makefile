@@ -45,9 +45,13 @@ UNIT_SHARED_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 # Programs made of all the sources of one folder: build/sim, build/model, build/explore (and of another's).
 WHOLE := $(filter sim model explore,$(notdir $(patsubst %/,%,$(dir $(wildcard tests/*/main.c)))))
 WHOLE_SRC := $(foreach folder,$(WHOLE),$(sort $(wildcard tests/$(folder)/*.c)))
-PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/% \
+PROGRAM_SRC := $(filter-out $(COMMON_SRC) tests/unit/% tests/sim/% tests/model/% tests/fuzz/% \
 	tests/explore/%,$(sort $(wildcard tests/*/*.c))) \
 	$(sort $(wildcard bench/*.c))
+# Fuzzers: built by tests/fuzz/run, with clang.
+FUZZ_SHARED := tests/fuzz/fuzz.c tests/fuzz/gateway_process.c tests/fuzz/grammar.c
+FUZZ_SRC := $(filter-out $(FUZZ_SHARED),$(sort $(wildcard tests/fuzz/*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 
 objects = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 LIBDM_OBJ := $(call objects,$(LIBDM_SRC))
@@ -56,7 +60,7 @@ MEMSERVER_OBJ := $(call objects,$(filter-out memserver/main.c,$(MEMSERVER_SRC)))
 COMMON_OBJ := $(call objects,$(COMMON_SRC))
 UNIT_SHARED_OBJ := $(call objects,$(UNIT_SHARED_SRC))
 ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(COMMON_SRC) $(UNIT_SRC) \
-	$(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC))
+	$(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC) $(FUZZ_SHARED) $(FUZZ_SRC))
 
 LIBDM_LIBS := -lrdmacm -libverbs -lcrypto -lisal -lxxhash -lm
 GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma -lssl -lcrypto
@@ -81,7 +85,8 @@ archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) \
 # Unit tests may run over RDMA, and serve the memory themselves then.
 unit_archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) $(BUILD)/memserver.a $(BUILD)/libdm.a
 
-.PHONY: all unit tests run test sim model explore rdma-test test-all bench install uninstall clean format help FORCE
+.PHONY: all unit tests fuzzers run test sim model explore fuzz rdma-test test-all bench install uninstall clean
+.PHONY: format help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -164,6 +169,13 @@ $(BUILD)/$(1): $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c)
 endef
 $(foreach folder,$(WHOLE),$(eval $(call whole_program,$(folder))))
 
+# -fsanitize=fuzzer brings libFuzzer's main(). Everything else was compiled with SANITIZE=fuzzer-no-link,...
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(FUZZ_SHARED)) $(BUILD)/tests/common.a $(ARCHIVES)
+	$(SAY) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $(LINK) -fsanitize=fuzzer $^ $(GATEWAY_LIBS) $(LIBDM_LIBS)
+fuzzers: $(FUZZERS)
+
 # ---- Use ------------------------------------------------------------------------------------------------------------
 
 run:
@@ -191,6 +203,10 @@ model:
 explore:
 	@+$(MAKE) --no-print-directory $(JOBS) $(BUILD)/explore
 	@$(BUILD)/explore --jobs $(shell nproc) $(if $(LONG),--long)
+
+fuzz:
+	@tools/install-deps test
+	@BUILD=$(BUILD) tests/fuzz/run
 
 rdma-test:
 	@tools/install-deps all
@@ -262,6 +278,7 @@ help:
 	@echo 'make sim MUTANT=name   ... an engine without one cure (tests/sim/mutants), which must be found'
 	@echo 'make model      all interleavings of small programs under the replication rules (LONG=1: larger ones)'
 	@echo 'make explore    the engine under all interleavings of short programs, with crashes (LONG=1: longer ones)'
+	@echo 'make fuzz       fuzzers of everything that comes from outside, ten seconds each (LONG=1: five minutes)'
 	@echo 'make rdma-test  over RDMA, in a virtual machine (LONG=1: more); RDMA_DEVICE=mlx5_0: on that adapter'
 	@echo 'make bench      compare with redis-server'
 	@echo 'make install    PREFIX=/usr/local DESTDIR= LIBDIR=PREFIX/lib; make uninstall takes it away'
