@@ -218,6 +218,11 @@ static enum dm_status take_intent(struct fusee_op *op, uint16_t slot, uint64_t w
 static enum dm_status take_other(struct fusee_op *op) {
     enum object_verdict verdict = judge(op, op->word, op->object);
     if (verdict == OBJECT_GOOD) {
+        if (word_kind(op->word) == WORD_PREPARED && !intent_has_old(op->object->bytes)) {
+            drop_object(op, &op->object);
+            op->step = FIND_BUCKETS;
+            return DM_OK;
+        }
         if (word_is_intent(op->word)) {
             return take_intent(op, op->slot, op->word, &op->object);
         }
@@ -277,15 +282,19 @@ static enum dm_status take_buckets(struct fusee_op *op) {
     return DM_OK;
 }
 
-/* The place of one of the key's slots: 0 live, 1 an intent, 2 a prepared word (r = 1), 3 a tombstone or an intent that
- * is known to mean as much. What comes first counts; intents before prepared words, because who prepares in a second
- * slot will see the first one in its check. */
-#define RANKS 4u
-static uint32_t rank_of(const struct fusee_op *op, uint64_t word) {
+/* The place of one of the key's slots: 0 live, 1 an intent, 2 a prepared word (r = 1) where there was a value, 3 where
+ * there was none, 4 a tombstone or an intent that is known to mean as much. What comes first counts; intents before
+ * prepared words, because who prepares in a second slot will see the first one in its check. */
+#define RANKS 5u
+static uint32_t rank_of(const struct fusee_op *op, const struct candidate *candidate) {
+    uint64_t word = candidate->word;
     if (word_is_live(word)) {
         return 0;
     }
-    return !word_is_intent(word) || intent_is_removed(op, word) ? 3 : word_kind(word) == WORD_INTENT ? 1 : 2;
+    if (!word_is_intent(word) || intent_is_removed(op, word)) {
+        return RANKS - 1;
+    }
+    return word_kind(word) == WORD_INTENT ? 1 : intent_has_old(candidate->object->bytes) ? 2 : 3;
 }
 
 static enum dm_status take_objects(struct fusee_op *op) {
@@ -294,7 +303,7 @@ static enum dm_status take_objects(struct fusee_op *op) {
         struct candidate *candidate = &op->candidates[i];
         switch (judge(op, candidate->word, candidate->object)) {
         case OBJECT_GOOD:
-            first[rank_of(op, candidate->word)] = candidate;
+            first[rank_of(op, candidate)] = candidate;
             break;
         case OBJECT_OTHER_KEY:
             note_foreign(op, candidate->word);
@@ -308,7 +317,7 @@ static enum dm_status take_objects(struct fusee_op *op) {
     while (rank < RANKS && first[rank] == NULL) {
         rank++;
     }
-    if (rank == RANKS || (rank == 3 && op->want == FIND_FOR_READ)) {
+    if (rank == RANKS || (rank == RANKS - 1 && op->want == FIND_FOR_READ)) {
         drop_candidates(op);
         finish(op, FIND_ABSENT);
         return DM_OK;
@@ -316,7 +325,7 @@ static enum dm_status take_objects(struct fusee_op *op) {
     struct candidate chosen = *first[rank];
     first[rank]->object = NULL;
     drop_candidates(op);
-    if (rank == 1 || rank == 2) {
+    if (rank != 0 && rank != RANKS - 1) {
         return take_intent(op, chosen.slot, chosen.word, &chosen.object);
     }
     op->slot = chosen.slot;

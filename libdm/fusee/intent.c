@@ -132,8 +132,10 @@ static enum dm_status show_old(struct fusee_op *op) {
             return DM_OK;
         }
     }
+    bool by_slot = word_kind(look->word) == WORD_INTENT || has_object(v_old);
     intent_release(op);
     find_finish(op, FIND_ABSENT, false);
+    op->by_slot = by_slot;
     return DM_OK;
 }
 

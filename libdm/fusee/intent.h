@@ -33,11 +33,16 @@ static inline bool intent_removes(const void *object) {
     return (object_header(object)->intent & OBJECT_INTENT_REMOVED) != 0;
 }
 
+/* Was there a value behind this prepared word's slot? If not, its transaction has not made its check yet, and the key
+ * may live in another slot: only the buckets tell. */
+static inline bool intent_has_old(const void *object) {
+    uint64_t v_old = object_header(object)->prev;
+    return word_is_live(v_old) || word_is_intent(v_old);
+}
+
 /* May there be a value behind this intent or prepared word, the new one or the old one? */
 static inline bool intent_may_show_key(uint64_t word, const void *object) {
-    uint64_t v_old = object_header(object)->prev;
-    bool was_there = word_is_live(v_old) || word_is_intent(v_old);
-    return was_there || (word_kind(word) == WORD_INTENT && !intent_removes(object));
+    return intent_has_old(object) || (word_kind(word) == WORD_INTENT && !intent_removes(object));
 }
 
 /* Does `seen` in a slot of a transaction show that it has not gone past this slot? */

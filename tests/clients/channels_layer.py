@@ -4,7 +4,7 @@ import asyncio
 
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from suite import URL, case, finish, same
+from suite import URL, case, connect, finish, same
 
 
 def layer():
@@ -15,9 +15,20 @@ def in_a_loop(scenario):
     asyncio.run(asyncio.wait_for(scenario, 15))
 
 
+async def subscribed(pattern, count):
+    """The layer sends SUBSCRIBE and does not wait for the answer: what overtakes it is lost with any server."""
+    server = connect(decode_responses=True)
+    names = []
+    while not names or server.pubsub_numsub(names[0])[0][1] < count:
+        await asyncio.sleep(0.01)
+        names = server.pubsub_channels(pattern)
+    server.close()
+
+
 async def alone():
     one = layer()
     channel = await one.new_channel()
+    await subscribed("layer*", 1)
     await one.send(channel, {"type": "hello", "bytes": b"\0\xff", "n": 1})
     same(await one.receive(channel), {"type": "hello", "bytes": b"\0\xff", "n": 1})
     await one.flush()
@@ -33,6 +44,7 @@ async def group():
     channels = [await server.new_channel() for server in servers]
     for server, channel in zip(servers, channels):
         await server.group_add("room", channel)
+    await subscribed("*room", len(servers))
     for i in range(20):
         await servers[i % 3].group_send("room", {"type": "chat", "n": i})
     for server, channel in zip(servers, channels):

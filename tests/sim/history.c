@@ -23,7 +23,7 @@ uint64_t history_mix(uint64_t identity, uint64_t token) {
     return (z ^ z >> 31) | 1;
 }
 
-static const char *const names[] = {"GET", "SET", "DEL", "INCR", "APPEND", "SETNX", "GETSET", "GETDEL"};
+static const char *const names[] = {"GET", "SET", "DEL", "INCR", "APPEND", "SETNX", "GETSET", "GETDEL", "FLUSH"};
 
 void history_print(const struct history_op *op) {
     printf("  %9.1f - ", (double)op->began_ns / 1000);
@@ -51,6 +51,9 @@ static bool apply(const struct history_op *op, struct history_state *state, bool
         return op->unknown || (op->result == old.identity && op->result_count == old.count);
     case HISTORY_SET:
         *state = (struct history_state){.identity = op->argument, .expire_ms = op->expire_ms};
+        return true;
+    case HISTORY_FLUSH:
+        *state = none;
         return true;
     case HISTORY_DELETE:
         if (!absent) { /* an expired value stays, for clocks that are behind */
@@ -82,7 +85,8 @@ static bool apply(const struct history_op *op, struct history_state *state, bool
 bool history_step(const struct history_op *op, bool absent, struct history_state *state) {
     bool expiring = state->identity != 0 && state->expire_ms != 0;
     bool allowed = absent ? expiring && op->wall_high_ms >= state->expire_ms
-                          : !expiring || op->kind == HISTORY_SET || op->wall_low_ms < state->expire_ms;
+                          : !expiring || op->kind == HISTORY_SET || op->kind == HISTORY_FLUSH ||
+                                op->wall_low_ms < state->expire_ms;
     return allowed && apply(op, state, absent);
 }
 

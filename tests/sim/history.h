@@ -24,6 +24,7 @@ enum history_kind {
     HISTORY_SETNX,  /* argument = identity; returns whether it was absent */
     HISTORY_GETSET, /* argument = identity; returns the old identity */
     HISTORY_GETDEL, /* returns the old identity, 0 if absent */
+    HISTORY_FLUSH,  /* whatever is there goes */
 };
 
 #define HISTORY_OPEN UINT64_MAX
@@ -76,7 +77,7 @@ static inline bool history_state_equal(const struct history_state *a, const stru
 /* With its result, it can do nothing but look: where it fits and leaves the state alone, it may take effect at once. (A
  * blind write of what is there may be needed later.) */
 static inline bool history_looks(const struct history_op *op) {
-    return op->kind != HISTORY_SET && op->kind != HISTORY_GETSET;
+    return op->kind != HISTORY_SET && op->kind != HISTORY_GETSET && op->kind != HISTORY_FLUSH;
 }
 uint64_t history_scramble(uint64_t x);
 int history_compare_began(const void *a, const void *b);

@@ -343,6 +343,9 @@ static void draw_gaps(struct plan *plan, struct prng *prng) {
 void plan_draw(struct plan *plan, uint64_t seed) {
     struct prng mixed = {.state = seed}; /* near seeds must not give shifted streams */
     *plan = (struct plan){.seed = seed, .prng = {.state = prng_next(&mixed) * 3}};
+    if (prng_chance(&mixed, 15)) {
+        plan->flush_odds = (uint32_t)between(&mixed, 100, 2000);
+    }
     draw_many(plan, &mixed);
     draw_geometry(plan);
     draw_network(plan);

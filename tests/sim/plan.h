@@ -78,6 +78,7 @@ struct plan {
     uint32_t name_bytes; /* of a key at the most; 0: short names */
     bool ample;          /* there is memory for all that these keys can hold, and for more: no write may be refused */
     uint32_t weight[WORK_COUNT];
+    uint32_t flush_odds; /* of an operation to be a flush, one in so many; 0, or with transactions: never */
     uint32_t many_percent, many_keys; /* operations on so many keys (workload_many.h) among all */
     uint32_t value_bytes, value_spread_bytes;
     uint64_t think_ns;   /* at most, between two operations of a coroutine */

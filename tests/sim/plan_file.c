@@ -46,6 +46,7 @@ static const struct field fields[] = {
     FIELD(net.late_read_permille, 0),
     FIELD(net.late_permille, 0),
     FIELDS(weight, WORK_COUNT, 0),
+    FIELD(flush_odds, 0),
     FIELD(many_percent, 0),
     FIELD(many_keys, 2),
     FIELD(clients, 1),

@@ -196,10 +196,10 @@ static bool is_expected(const struct world *world, enum history_kind kind, enum 
                (kind != HISTORY_DELETE || plan_is_harsh(plan) || plan->refuse_permyriad != 0);
     case DM_BUSY:
         return plan->refuse_permyriad != 0;
-    case DM_UNREACHABLE:
-        return plan_is_cut(plan);
+    case DM_UNREACHABLE: /* a flush is called off, too, when operations do not end */
+        return plan_is_cut(plan) || kind == HISTORY_FLUSH;
     case DM_UNKNOWN_OUTCOME: /* also for those who waited 10 s for one that sleeps longer */
-        return plan_is_harsh(plan) || plan->long_sleeps;
+        return plan_is_harsh(plan) || plan->long_sleeps || kind == HISTORY_FLUSH;
     default:
         return false;
     }
@@ -326,6 +326,26 @@ static void run_delete(struct world *world, struct worker *worker, uint32_t key)
     worker->count = 0;
 }
 
+/* One operation of each key. */
+static void run_flush(struct world *world, struct worker *worker) {
+    begin(world, worker, HISTORY_FLUSH, world->plan.keys);
+    for (uint32_t i = 0; i < world->plan.keys; i++) {
+        record(world, worker, i)->key = i;
+    }
+    enum dm_status status = dm_space_flush(worker->client->session, 0);
+    if (status == DM_OK && prng_chance(&worker->prng, 50)) {
+        enum dm_status purged = dm_space_purge(worker->client->session);
+        if (purged != DM_OK && !plan_is_harsh(&world->plan) && world->plan.refuse_permyriad == 0) {
+            world_fail(world, "a purge ended with \"%s\"", dm_status_text(purged));
+        }
+    }
+    for (uint32_t i = 0; i < world->plan.keys; i++) {
+        end(world, worker, i, status);
+    }
+    world->rare[RARE_FLUSH] += status == DM_OK;
+    worker->count = 0;
+}
+
 struct update {
     struct world *world;
     struct worker *worker;
@@ -402,6 +422,10 @@ static void run_one(struct world *world, struct worker *worker) {
     }
     uint32_t range = prng_chance(prng, plan->hot_percent) ? plan->hot_keys : plan->keys;
     uint32_t key = (uint32_t)prng_below(prng, range);
+    if (plan->flush_odds != 0 && plan->many_percent == 0 && prng_below(prng, plan->flush_odds) == 0) {
+        run_flush(world, worker);
+        return;
+    }
     enum work work = draw_work(plan, prng);
     if (state_of(world)->keys[key].stuck && work != WORK_GET_MANY) {
         work = WORK_GET;

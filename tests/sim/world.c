@@ -67,6 +67,7 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_OUTCOME_UNKNOWN] = "outcome unknown",
     [RARE_ROUND_RESUMED] = "own round ended behind a failure",
     [RARE_OUTCOME_PROVED] = "unknown outcome proved by the chain",
+    [RARE_FLUSH] = "space flushed",
     [RARE_UNREACHABLE] = "operation refused, node out of reach",
     [RARE_OBJECT_LEAKED] = "object lost by a repair",
     [RARE_OBJECT_UNREADABLE] = "object behind a primary's word unreadable",
