@@ -12,8 +12,8 @@
 #define SHARED_REFERENCES INT32_MAX
 
 static bool is_integer(const struct dm_value *value, int64_t *integer) {
-    return value->encoding == STRING_NATURAL && value->length <= NUMBER_TEXT_BYTES &&
-           number_parse((const char *)value->bytes, value->length, integer);
+    return (value->encoding == STRING_NATURAL || value->encoding == STRING_COPIED) &&
+           value->length <= NUMBER_TEXT_BYTES && number_parse((const char *)value->bytes, value->length, integer);
 }
 
 const char *object_encoding(const struct dm_value *value) {
@@ -28,7 +28,9 @@ const char *object_encoding(const struct dm_value *value) {
 int32_t object_references(const struct dm_value *value) {
     int64_t integer;
 
-    return is_integer(value, &integer) && integer >= 0 && integer < SHARED_INTEGERS ? SHARED_REFERENCES : 1;
+    bool shared =
+        value->encoding != STRING_COPIED && is_integer(value, &integer) && integer >= 0 && integer < SHARED_INTEGERS;
+    return shared ? SHARED_REFERENCES : 1;
 }
 
 /* True: *read is to be released. Otherwise null or an error was replied. */

@@ -51,9 +51,11 @@ static void transfer_decide(void *context) {
     if (!transfer->replaces && is_there(session, &transfer->to)) {
         transfer->outcome = OUTCOME_TAKEN;
     } else {
+        bool copied = transfer->keeps && read.value.encoding == STRING_NATURAL;
+        uint8_t encoding = copied ? STRING_COPIED : read.value.encoding;
         struct dm_write write = {.part = {{read.value.bytes, read.value.length}},
                                  .type = read.value.type,
-                                 .encoding = read.value.encoding,
+                                 .encoding = encoding,
                                  .expire_ms = read.value.expire_ms};
 
         transfer->outcome = OUTCOME_DONE;

@@ -45,6 +45,7 @@ enum string_encoding {
     STRING_NATURAL = 0, /* by its content: an integer, or short, or long */
     STRING_RAW,         /* was changed in place: "raw" in any case */
     STRING_TEXT,        /* not an integer, although it may look like one: INCRBYFLOAT's results */
+    STRING_COPIED,      /* as natural, but a small integer is not shared: COPY's results */
 };
 
 enum string_result {
