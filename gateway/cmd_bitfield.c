@@ -69,10 +69,20 @@ static bool operations_parse(struct call *call, struct bitfields *fields) {
     return parse_result_ok(call, result);
 }
 
-static void apply_all(struct bitfields *fields, uint8_t *bytes, uint64_t length) {
+/* True: a field was changed, or one was set in a string that became longer. That is when WATCH notices; a string that
+ * becomes longer while all fields fail counts as the same, as in Redis. */
+static bool apply_all(struct bitfields *fields, bool grows) {
+    bool changed = false;
+
     for (size_t i = 0; i < fields->count; i++) {
-        fields->done[i] = bitfield_apply(bytes, length, &fields->operations[i], &fields->values[i]);
+        const struct bitfield_operation *operation = &fields->operations[i];
+        int64_t before = bitfield_get(fields->bytes, fields->length, operation);
+
+        fields->done[i] = bitfield_apply(fields->bytes, fields->length, operation, &fields->values[i]);
+        changed |= fields->done[i] && operation->kind != BITFIELD_GET &&
+                   (grows || bitfield_get(fields->bytes, fields->length, operation) != before);
     }
+    return changed;
 }
 
 /* In the shape of dm_update_fn. */
@@ -99,9 +109,8 @@ static enum dm_action bitfields_decide(void *context, const struct dm_value *old
         memcpy(fields->bytes, old->bytes, length);
     }
     memset(fields->bytes + length, 0, fields->length - length);
-    apply_all(fields, fields->bytes, fields->length);
-    write->unchanged = old != NULL && fields->length == length && memcmp(fields->bytes, old->bytes, length) == 0;
-    if (write->unchanged && old->encoding == STRING_RAW) {
+    write->unchanged = !apply_all(fields, fields->length != length);
+    if (write->unchanged && old != NULL && fields->length == length && old->encoding == STRING_RAW) {
         return DM_KEEP;
     }
     write->part[0] = (struct dm_bytes){fields->bytes, (uint32_t)fields->length};

@@ -70,19 +70,16 @@ static bool watch_key(struct call *call, struct multi *multi, const struct dm_ke
         return false;
     }
     memcpy(bytes, key->bytes, key->length);
-    struct multi_watch watch = {.key = {bytes, key->length, key->space}};
-    struct dm_read read = {0};
-    enum dm_status status = dm_get(call->session, key, &read);
+    struct multi_watch watch = {.key = {bytes, key->length, key->space}, .renewed_ns = call->worker->io->now_ns};
+    enum dm_status status = dm_watch(call->session, key, &watch.seen);
 
-    if (status != DM_OK && status != DM_NOT_FOUND) {
+    if (status != DM_OK) {
         free(bytes);
         command_status_error(call, status, 0);
         return false;
     }
-    watch.present = status == DM_OK;
-    watch.version = status == DM_OK ? read.value.version : 0;
-    dm_read_release(call->session, &read);
     multi->watches[multi->watch_count++] = watch;
+    watch_renewal_add(call->worker);
     return true;
 }
 
@@ -217,12 +214,10 @@ static bool keys_collect(struct exec *exec) {
 }
 
 static bool watch_changed(const struct exec *exec, const struct multi_watch *watch) {
-    struct dm_read read = {0};
-    bool present = dm_get(exec->call->session, &watch->key, &read) == DM_OK;
-    bool changed = present != watch->present || (present && read.value.version != watch->version);
+    struct dm_watched now;
 
-    dm_read_release(exec->call->session, &read);
-    return changed;
+    return watch->changed || dm_watch(exec->call->session, &watch->key, &now) != DM_OK ||
+           !dm_watched_same(&watch->seen, &now);
 }
 
 static bool named_before(const struct multi_item *item, size_t index) {

@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "command_table.h"
 #include "config.h"
+#include "worker.h"
 
 #define ITEMS_FIRST 8u
 
@@ -35,6 +36,7 @@ void multi_forget(struct connection *connection) {
     for (size_t i = 0; i < multi->watch_count; i++) {
         free((void *)(uintptr_t)multi->watches[i].key.bytes);
     }
+    watch_renewal_remove(connection->worker, multi->watch_count);
     free(multi->items);
     free(multi->watches);
     *multi = (struct multi){0};

@@ -20,8 +20,9 @@ struct multi_item {
 
 struct multi_watch {
     struct dm_key key;
-    bool present;
-    uint64_t version;
+    struct dm_watched seen;
+    uint64_t renewed_ns; /* watch_renewal.c: when it was watched last, */
+    bool changed;        /* and was another */
 };
 
 struct multi {

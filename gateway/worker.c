@@ -131,7 +131,10 @@ static void worker_do_due(struct worker *worker) {
     }
     if (io->stop_ns != UINT64_MAX) {
         worker_timer_arm(worker, io->stop_ns);
-    } else if (worker->index == 0) {
+        return;
+    }
+    worker_timer_arm(worker, watch_renewal_run(worker, io->now_ns));
+    if (worker->index == 0) {
         uint64_t walk_ns = expired_watch_walk(&io->expired, io->now_ns);
         io->worked = io->worked || walk_ns != UINT64_MAX;
         worker_timer_arm(worker, walk_ns);
@@ -307,7 +310,7 @@ static bool worker_finished(struct worker *worker) {
     struct worker_io *io = worker->io;
     struct connection *next;
 
-    bool busy = io->connection_count > 0 || io->expired.coroutines > 0;
+    bool busy = io->connection_count > 0 || io->expired.coroutines > 0 || io->renewal.coroutines > 0;
 
     if (io->stop_ns == UINT64_MAX || (busy && io->now_ns < io->stop_ns)) {
         return false;
@@ -316,7 +319,7 @@ static bool worker_finished(struct worker *worker) {
         next = connection->next;
         connection_kill(connection);
     }
-    io->abandoned = io->connection_count > 0 || io->expired.coroutines > 0;
+    io->abandoned = io->connection_count > 0 || io->expired.coroutines > 0 || io->renewal.coroutines > 0;
     return true;
 }
 

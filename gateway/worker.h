@@ -13,6 +13,7 @@
 #include "input.h"
 #include "output.h"
 #include "server.h"
+#include "watch_renewal.h"
 
 /* Something for a worker's thread to do, from any thread. Begins a larger struct that `run` frees. */
 struct worker_task {
@@ -51,6 +52,7 @@ struct worker_io {
     uint64_t ticks_rate;      /* see ticks.h */
     uint64_t ticks_began, ticks_began_ns;
     struct expired_watch expired;
+    struct watch_renewal renewal;
     uint32_t nodes; /* memory nodes */
     struct input_pool inputs;
     struct output_pool outputs;

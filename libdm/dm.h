@@ -313,6 +313,24 @@ typedef enum dm_action dm_update_fn(void *context, const struct dm_value *old, s
 DM_MUST_USE enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn,
                                      void *context, struct dm_read *old_out);
 
+/* What a key held, to be compared with what it holds later. */
+struct dm_watched {
+    uint64_t version; /* of the value, or of its absence; 0: absent, and noted nowhere */
+    bool absent;
+    uint16_t number; /* of the space: another one after a flush or swap */
+};
+
+/* Optimistic locking (Redis's WATCH). The absence of a key is noted in its place, for DM_WATCH_MS / 2 at least, in
+ * memory of the pool; whoever wants to compare later than that calls again before. Inside the function of a dm_transact
+ * nothing is noted, and what the function itself has decided so far does not count.
+ * DM_OK; errors leave *out untouched. */
+#define DM_WATCH_MS 60000
+DM_MUST_USE enum dm_status dm_watch(struct dm_session *session, const struct dm_key *key, struct dm_watched *out);
+
+/* Has nobody changed, created or deleted the key between two calls of dm_watch? A flush changes keys that are there;
+ * of a key that is absent before and behind it nothing more is known, which counts as the same. */
+bool dm_watched_same(const struct dm_watched *before, const struct dm_watched *now);
+
 /* Transactions: the keys are read, and what is decided from them takes effect on all of them at once, strictly
  * serializable with everything else that is done to them, by whatever session. */
 struct dm_transact {

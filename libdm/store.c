@@ -16,14 +16,14 @@ enum dm_status store_check_key(const struct dm_session *session, const struct dm
     return key->space < DM_SPACES ? DM_OK : DM_INVALID;
 }
 
-/* Hands the found object over to the caller, or notes that it has expired. */
+/* Hands the found object over to the caller, if it shows anything. */
 static enum dm_status hand_over(struct fusee_op *op, struct dm_read *out) {
     struct dm_value value;
     if (op->result != FIND_LIVE) {
         return DM_NOT_FOUND;
     }
     if (!write_value(op, &value)) {
-        job_add(op->session, op_slot_address(op, op->slot), op->word);
+        write_note_expired(op);
         return DM_NOT_FOUND;
     }
     out->value = value;

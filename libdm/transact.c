@@ -44,7 +44,7 @@ static bool current(const struct transaction *tx, const struct transaction_part 
                              .type = header->type,
                              .encoding = header->encoding,
                              .expire_ms = header->expire_ms};
-    return header->expire_ms == DM_NO_EXPIRY || header->expire_ms > env->wall_ms(env->context);
+    return object_shows(header, env->wall_ms(env->context));
 }
 
 /* What was decided before may be in the caller's hands until its function returns. */
@@ -149,6 +149,22 @@ enum dm_status view_update(struct dm_session *session, const struct dm_key *key,
         }
     }
     return status;
+}
+
+enum dm_status view_watch(struct dm_session *session, const struct dm_key *key, struct dm_watched *out) {
+    const struct transaction_part *part = part_of(session->view, key);
+    struct dm_value value;
+    if (part == NULL) {
+        return DM_INVALID;
+    }
+    const struct fusee_op *op = part->op;
+    bool found = op->result == FIND_LIVE && op->object != NULL;
+    bool absent = !found || !write_value(op, &value);
+    bool noted = found && object_header(op->object->bytes)->type == OBJECT_TYPE_ABSENT;
+    *out = (struct dm_watched){.version = noted || !absent ? object_header(op->object->bytes)->origin : 0,
+                               .absent = absent,
+                               .number = op->key->space};
+    return DM_OK;
 }
 
 /* ---- Attempts ---------------------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@ enum dm_status view_put(struct dm_session *session, const struct dm_key *key, co
 enum dm_status view_delete(struct dm_session *session, const struct dm_key *key);
 enum dm_status view_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn, void *context,
                            struct dm_read *old_out);
+enum dm_status view_watch(struct dm_session *session, const struct dm_key *key, struct dm_watched *out);
 
 /* The keys of an operation are short enough for this pool? */
 enum dm_status store_check_key(const struct dm_session *session, const struct dm_key *key);

@@ -72,7 +72,7 @@ static void tell_expired(struct dm_session *session, const struct object_header 
 
 static bool is_expired(const struct fusee_op *op, const struct object_header *header) {
     const struct dm_env *env = op->session->env;
-    return header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= env->wall_ms(env->context);
+    return object_has_expired(header, env->wall_ms(env->context));
 }
 
 /* Writes the tombstone object of an expired one; its word goes to round->v_new. */
@@ -131,7 +131,7 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     }
     enum round_result result;
     if (job_round(op, &round, single ? NULL : tombstone, &result)) {
-        if (!left && result == ROUND_WON) {
+        if (!left && result == ROUND_WON && header->type != OBJECT_TYPE_ABSENT) {
             op->session->stats.expired_keys++;
             tell_expired(op->session, header);
         }

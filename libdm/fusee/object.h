@@ -49,6 +49,10 @@ struct object_log {
 };
 _Static_assert(sizeof(struct object_log) == 16, "format");
 
+/* Type of a note that its key is absent, and watched (libdm/absence.c): live for the protocol, nothing for who reads.
+ * Its origin is the absence's version; its expiry is when it may be removed. No caller's value has this type. */
+#define OBJECT_TYPE_ABSENT 0xffu
+
 /* A slot of a transaction. */
 struct object_slot {
     uint64_t address; /* of the slot, global; where the slots lie apart: the word of the object that has them */
@@ -129,6 +133,13 @@ static inline const struct object_header *object_header(const void *memory) { re
 static inline struct object_slot *object_slots(void *memory) {
     const struct object_header *header = memory;
     return (struct object_slot *)((uint8_t *)memory + object_content_bytes(header->key_length, header->value_length));
+}
+static inline bool object_has_expired(const struct object_header *header, int64_t now_ms) {
+    return header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= now_ms;
+}
+/* Does the object of a live word hold a value that readers see? */
+static inline bool object_shows(const struct object_header *header, int64_t now_ms) {
+    return header->type != OBJECT_TYPE_ABSENT && !object_has_expired(header, now_ms);
 }
 static inline const uint8_t *object_key(const void *memory) {
     return (const uint8_t *)memory + sizeof(struct object_header);

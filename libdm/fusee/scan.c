@@ -84,8 +84,11 @@ static enum dm_status pass(struct scan *scan, const void *head, uint64_t word, u
         return DM_OK;
     }
     const struct dm_env *env = session->env;
-    if (header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= env->wall_ms(env->context)) {
+    int64_t now_ms = env->wall_ms(env->context);
+    if (object_has_expired(header, now_ms)) {
         job_add(session, slot_address(scan, slot), word);
+    }
+    if (!object_shows(header, now_ms)) {
         return DM_OK;
     }
     scan->found++;

@@ -102,6 +102,12 @@ enum find_want {
     FIND_FOR_PUT,   /* the slot only: the key is compared, the value not fetched */
 };
 
+/* A note that a key is absent, and watched (OBJECT_TYPE_ABSENT). */
+struct absence {
+    uint64_t version; /* 0: none was found */
+    int64_t until_ms;
+};
+
 struct candidate {
     uint16_t slot;
     uint64_t word;
@@ -173,6 +179,8 @@ struct fusee_op {
 
     struct intent_look intent;
 
+    struct absence absence;   /* write.c: found in the place of a value, */
+    uint64_t version;         /* and of the object that was sealed last */
     struct slab_object spare; /* write.c: taken for an attempt that had to begin again; address 0 = none */
     struct open_round open;
 

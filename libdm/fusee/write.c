@@ -43,13 +43,20 @@ void write_value_of(const struct fusee_op *op, struct dm_value *out) {
 }
 
 bool write_value(const struct fusee_op *op, struct dm_value *out) {
-    const struct object_header *header = object_header(op->object->bytes);
     const struct dm_env *env = op->session->env;
-    if (header->expire_ms != DM_NO_EXPIRY && header->expire_ms <= env->wall_ms(env->context)) {
+    if (!object_shows(object_header(op->object->bytes), env->wall_ms(env->context))) {
         return false;
     }
     write_value_of(op, out);
     return true;
+}
+
+/* What was found shows nothing: has it expired? Then a job removes it. */
+void write_note_expired(struct fusee_op *op) {
+    const struct dm_env *env = op->session->env;
+    if (object_has_expired(object_header(op->object->bytes), env->wall_ms(env->context))) {
+        job_add(op->session, op_slot_address(op, op->slot), op->word);
+    }
 }
 
 /* What this attempt is to do, from what find saw. DM_NOT_FOUND: a delete of nothing. */
@@ -57,6 +64,11 @@ static enum dm_status decide(struct fusee_op *op, const struct write_request *re
     struct dm_value value;
     bool live = op->result == FIND_LIVE;
     bool present = live && (request->write != NULL || write_value(op, &value));
+    op->absence = (struct absence){0};
+    if (live && request->fn != NULL && object_header(op->object->bytes)->type == OBJECT_TYPE_ABSENT) {
+        const struct object_header *header = object_header(op->object->bytes);
+        op->absence = (struct absence){header->origin, header->expire_ms};
+    }
     attempt->blind = false;
     if (request->write != NULL) {
         attempt->action = DM_WRITE;
@@ -72,10 +84,10 @@ static enum dm_status decide(struct fusee_op *op, const struct write_request *re
         }
     }
     if (!present && live && attempt->action == DM_KEEP) {
-        job_add(op->session, op_slot_address(op, op->slot), op->word); /* expired */
+        write_note_expired(op);
     }
     if (!present && op->object != NULL && request->write == NULL) {
-        find_release(op); /* an expired value is not shown to the caller */
+        find_release(op); /* it is not shown to the caller */
     }
     return request->remove && attempt->action == DM_KEEP ? DM_NOT_FOUND : DM_OK;
 }
@@ -155,15 +167,16 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
         return DM_BUSY;
     }
     *bytes = object_fill((*object)->bytes, &content);
-    object_seal(
-        (*object)->bytes,
-        &(struct object_names){
-            .self = attempt->v_new,
-            .slot = op_slot_address(op, attempt->slot),
-            .prev = attempt->v_old,
-            .origin = attempt->write.unchanged && op->object != NULL ? object_header(op->object->bytes)->origin : 0,
-            .log = {place.next, ++session->log_sequence << 16 | session->client},
-        });
+    object_seal((*object)->bytes, &(struct object_names){
+                                      .self = attempt->v_new,
+                                      .slot = op_slot_address(op, attempt->slot),
+                                      .prev = attempt->v_old,
+                                      .origin = !attempt->write.unchanged ? 0
+                                                : op->object != NULL      ? object_header(op->object->bytes)->origin
+                                                                          : op->absence.version,
+                                      .log = {place.next, ++session->log_sequence << 16 | session->client},
+                                  });
+    op->version = object_header((*object)->bytes)->origin;
     return DM_OK;
 }
 

@@ -26,7 +26,10 @@ void write_note_guess(struct fusee_op *op, bool stale);
 /* The value that find_run has fetched into op->object. */
 void write_value_of(const struct fusee_op *op, struct dm_value *out);
 
-/* The same; false when it has expired. */
+/* The same; false when there is none to be shown: it has expired, or notes an absence. */
 bool write_value(const struct fusee_op *op, struct dm_value *out);
+
+/* Behind that false: notes a job where it has expired. */
+void write_note_expired(struct fusee_op *op);
 
 #endif

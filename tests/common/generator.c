@@ -92,7 +92,9 @@ static const struct shape shapes[] = {
     {"multi", "transaction", "", 60, PAIR_EXACT},
     {"exec", "transaction", "", 60, PAIR_EXACT},
     {"discard", "transaction", "", 8, PAIR_EXACT},
-    {"unwatch", "transaction", "", 8, PAIR_EXACT}, /* WATCH differs at times: docs/redis-differences.md */
+    {"watch", "transaction", "k", 30, PAIR_EXACT},
+    {"watch", "transaction", "+k", 10, PAIR_EXACT},
+    {"unwatch", "transaction", "", 8, PAIR_EXACT},
     {"select", "transaction", "d", 10, PAIR_EXACT},
     {"ping", "transaction", "v", 5, PAIR_EXACT},
     {"reset", "transaction", "", 1, PAIR_EXACT},
