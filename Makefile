@@ -39,6 +39,7 @@ endif
 LIBDM_SRC := $(sort $(wildcard libdm/*.c libdm/*/*.c libdm/*/*.S))
 GATEWAY_SRC := $(sort $(wildcard gateway/*.c))
 MEMSERVER_SRC := $(sort $(wildcard memserver/*.c))
+CTL_SRC := $(sort $(wildcard ctl/*.c))
 COMMON_SRC := $(sort $(wildcard tests/common/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SHARED_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
@@ -57,18 +58,21 @@ objects = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 LIBDM_OBJ := $(call objects,$(LIBDM_SRC))
 GATEWAY_OBJ := $(call objects,$(filter-out gateway/main.c,$(GATEWAY_SRC)))
 MEMSERVER_OBJ := $(call objects,$(filter-out memserver/main.c,$(MEMSERVER_SRC)))
+CTL_OBJ := $(call objects,$(CTL_SRC))
 COMMON_OBJ := $(call objects,$(COMMON_SRC))
 UNIT_SHARED_OBJ := $(call objects,$(UNIT_SHARED_SRC))
-ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(COMMON_SRC) $(UNIT_SRC) \
+ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(CTL_SRC) $(COMMON_SRC) $(UNIT_SRC) \
 	$(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC) $(FUZZ_SHARED) $(FUZZ_SRC))
 
 LIBDM_LIBS := -lrdmacm -libverbs -lcrypto -lisal -lxxhash -lm
 GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma -lssl -lcrypto
 MEMSERVER_LIBS := -linih -lnuma
+CTL_LIBS := -linih -ljson-c
 
 PRODUCT := $(BUILD)/libdm.a $(BUILD)/libdm.so \
 	$(if $(filter gateway/main.c,$(GATEWAY_SRC)),$(BUILD)/fusegate) \
-	$(if $(filter memserver/main.c,$(MEMSERVER_SRC)),$(BUILD)/fusegate-memserver)
+	$(if $(filter memserver/main.c,$(MEMSERVER_SRC)),$(BUILD)/fusegate-memserver) \
+	$(if $(filter ctl/main.c,$(CTL_SRC)),$(BUILD)/fusegate-ctl)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 PROGRAMS := $(patsubst %.c,$(BUILD)/tests/%,$(PROGRAM_SRC:tests/%=%))
 ARCHIVES := $(BUILD)/gateway.a $(BUILD)/memserver.a $(BUILD)/libdm.a
@@ -107,6 +111,7 @@ $(BUILD)/.sources: FORCE
 $(BUILD)/obj/libdm/%.o: INCLUDES := -iquote libdm
 $(BUILD)/obj/memserver/%.o: INCLUDES := -iquote memserver -iquote libdm
 $(BUILD)/obj/gateway/%.o: INCLUDES := -iquote gateway -iquote memserver -iquote libdm
+$(BUILD)/obj/ctl/%.o: INCLUDES := -iquote ctl -iquote gateway -iquote memserver -iquote libdm
 $(BUILD)/obj/tests/%.o: INCLUDES := -iquote tests/common -iquote gateway -iquote memserver -iquote libdm
 $(BUILD)/obj/bench/%.o: INCLUDES := -iquote tests/common -iquote gateway -iquote memserver -iquote libdm
 
@@ -143,6 +148,10 @@ $(BUILD)/fusegate: $(BUILD)/obj/gateway/main.o $(ARCHIVES)
 $(BUILD)/fusegate-memserver: $(BUILD)/obj/memserver/main.o $(BUILD)/memserver.a $(BUILD)/libdm.a
 	$(SAY) LINK $@
 	$(Q)$(CC) -o $@ $(LINK) $^ $(MEMSERVER_LIBS) $(LIBDM_LIBS)
+
+$(BUILD)/fusegate-ctl: $(CTL_OBJ) $(ARCHIVES)
+	$(SAY) LINK $@
+	$(Q)$(CC) -o $@ $(LINK) $^ $(CTL_LIBS) $(LIBDM_LIBS)
 
 define unit_program
 $(BUILD)/unit/$(1:tests/unit/%.c=%): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/unit/shared.a $(call unit_archives_of,$(1))
@@ -224,7 +233,7 @@ bench:
 	@BUILD=$(BUILD) bench/run
 
 format:
-	clang-format -i $$(find libdm gateway memserver tests bench -name '*.[ch]')
+	clang-format -i $$(find libdm gateway memserver ctl tests bench -name '*.[ch]')
 
 # ---- Install --------------------------------------------------------------------------------------------------------
 
@@ -249,7 +258,7 @@ export PC
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(DOC_DIR)/conf
-	install -m 755 $(filter %/fusegate %/fusegate-memserver,$(PRODUCT)) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter %/fusegate %/fusegate-memserver %/fusegate-ctl,$(PRODUCT)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 libdm/dm.h $(DESTDIR)$(PREFIX)/include/dm.h
 	install -m 644 $(BUILD)/libdm.a $(DESTDIR)$(LIBDIR)/libdm.a
 	install -m 755 $(BUILD)/libdm.so $(DESTDIR)$(LIBDIR)/libdm.so.$(VERSION)
@@ -261,6 +270,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/fusegate $(DESTDIR)$(PREFIX)/bin/fusegate-memserver \
+		$(DESTDIR)$(PREFIX)/bin/fusegate-ctl \
 		$(DESTDIR)$(PREFIX)/include/dm.h $(DESTDIR)$(LIBDIR)/libdm.a $(DESTDIR)$(LIBDIR)/libdm.so \
 		$(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libdm.so.$(VERSION) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/libdm.pc
@@ -270,7 +280,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make            build libdm, fusegate and fusegate-memserver into build/'
+	@echo 'make            build libdm, fusegate, fusegate-memserver and fusegate-ctl into build/'
 	@echo 'make run        install what is missing, build, start a gateway with an embedded pool (ARGS=...)'
 	@echo 'make test       install what is missing, build, run all tests: minutes'
 	@echo 'make test-all   the same at length, and unit tests under sanitizers and with clang'

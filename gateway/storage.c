@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "storage_fabric.h"
 
 #define MB (UINT64_C(1) << 20)
 
@@ -48,61 +49,6 @@ static bool storage_open_embedded(struct server *server, struct storage *storage
     return true;
 }
 
-/* Splits "a, b,c" in place; 0: an empty name, or more than DM_NODES_MAX. */
-static uint32_t names_split(char *text, const char **names) {
-    char *rest = text;
-    uint32_t count = 0;
-
-    for (char *name = strsep(&rest, ","); name != NULL; name = strsep(&rest, ",")) {
-        name += strspn(name, " \t");
-        size_t length = strcspn(name, " \t");
-        if (count == DM_NODES_MAX || length == 0 || name[length + strspn(name + length, " \t")] != '\0') {
-            return 0;
-        }
-        name[length] = '\0';
-        names[count++] = name;
-    }
-    return count;
-}
-
-static bool storage_open_verbs(struct server *server, const char *const *names, uint32_t count, char *error,
-                               size_t error_bytes) {
-    struct dm_verbs_config verbs;
-    uint8_t secret[256];
-    bool opened = rdma_setting_apply(&server->config->rdma, &verbs, secret, error, error_bytes) &&
-                  dm_fabric_open_verbs(server->env, &verbs, names, count, &server->fabric, error, error_bytes) == DM_OK;
-
-    explicit_bzero(secret, sizeof secret);
-    return opened;
-}
-
-static bool storage_open_cluster(struct server *server, char *error, size_t error_bytes) {
-    char text[sizeof server->config->memservers];
-    const char *names[DM_NODES_MAX];
-
-    strcpy(text, server->config->memservers);
-    uint32_t count = names_split(text, names);
-    if (count == 0) {
-        snprintf(error, error_bytes, "[pool] memservers = '%.200s': must be 1 to %d paths, separated by commas",
-                 server->config->memservers, DM_NODES_MAX);
-        return false;
-    }
-    bool verbs = strcmp(server->config->fabric, "verbs") == 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bool over_rdma = strncmp(names[i], RDMA_ADDRESS_PREFIX, strlen(RDMA_ADDRESS_PREFIX)) == 0;
-        if (over_rdma != verbs) {
-            snprintf(
-                error, error_bytes,
-                "[pool] memservers: '%.200s' does not fit fabric = %s: rdma://host:port is for verbs, the path of a "
-                "control socket for local",
-                names[i], server->config->fabric);
-            return false;
-        }
-    }
-    return verbs ? storage_open_verbs(server, names, count, error, error_bytes)
-                 : dm_fabric_open_local(server->env, names, count, &server->fabric, error, error_bytes) == DM_OK;
-}
-
 static void storage_log(const struct server *server, const struct storage *storage) {
     struct dm_pool_info info;
 
@@ -131,8 +77,9 @@ bool storage_open(struct server *server, struct storage **out, char *error, size
         snprintf(error, error_bytes, "out of memory");
         return false;
     }
-    if (!(config->memservers[0] == '\0' ? storage_open_embedded(server, storage, error, error_bytes)
-                                        : storage_open_cluster(server, error, error_bytes))) {
+    if (!(config->memservers[0] == '\0'
+              ? storage_open_embedded(server, storage, error, error_bytes)
+              : storage_fabric_open(config, server->env, &server->fabric, error, error_bytes))) {
         goto out_memory;
     }
     pool.fabric = server->fabric;

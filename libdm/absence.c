@@ -1,6 +1,6 @@
 /* absence.c: dm_watch of dm.h. A key that is there has a version, its object's origin. One that is not has none, so a
- * note is written in its place: an object that shows nothing (OBJECT_TYPE_ABSENT), and is written over, kept, copied and
- * removed as any value is. Creating the key replaces the note, and deleting it leaves none. Runs in the caller's
+ * note is written in its place: an object that shows nothing (OBJECT_TYPE_ABSENT), and is written over, kept, copied
+ * and removed as any value is. Creating the key replaces the note, and deleting it leaves none. Runs in the caller's
  * coroutine.
  */
 #include "fusee/session.h"

@@ -157,6 +157,7 @@ struct dm_pool_config {
     uint64_t region_bytes;    /* unit of placement, power of two; default by size of the nodes */
     uint64_t block_bytes;     /* unit of grant to a client, power of two; default by size of the nodes */
     uint32_t subtables;       /* index subtables of 1008 slots, power of two; default by size of the pool */
+    bool existing;            /* a blank pool is refused with DM_NOT_FOUND, and not formatted */
     uint64_t cache_bytes;     /* index cache of this process; default 64 MiB; not part of the geometry */
     uint64_t copy_bytes;      /* copies of small objects, for writes in two round trips; default 64 MiB; likewise */
 };
@@ -349,6 +350,100 @@ struct dm_transact {
 /* DM_OK: the last decision took effect. DM_TOO_LARGE: too many keys, or one too long. Errors: nothing happened (but for
  * DM_UNKNOWN_OUTCOME, behind which it may still take effect). */
 DM_MUST_USE enum dm_status dm_transact(struct dm_session *session, const struct dm_transact *request);
+
+/* ---- A look from outside --------------------------------------------------------------------------------------- */
+
+/* For tools: looks at a pool that is in use, only reads, and is no client of it. Belongs to one thread. Its calls
+ * block, and must not be made inside a coroutine. */
+struct dm_inspector;
+
+struct dm_inspector_config {
+    struct dm_pool *pool;
+    void (*wait)(void *context, uint64_t ns);                                      /* sleeps for about so long */
+    void (*progress)(void *context, const char *what, uint64_t done, uint64_t of); /* NULL: nobody wants to know */
+    void *context;
+};
+DM_MUST_USE enum dm_status dm_inspector_open(const struct dm_inspector_config *config, struct dm_inspector **out,
+                                             char *error, size_t error_bytes);
+void dm_inspector_close(struct dm_inspector *inspector);
+
+#define DM_CLIENT_NONE UINT32_MAX
+
+/* What a client's record says, and who it is. */
+struct dm_member {
+    struct dm_client client;
+    uint64_t identity; /* of its process (a gateway): the same for all clients of one; 0: not known */
+    uint64_t host;     /* see dm_inspector_fence */
+    uint32_t process;  /* id of that process, where the fabric is one of this host; else 0 */
+    uint32_t lease_ms; /* it promises to renew its lease within this time; 0: it promises nothing */
+    uint64_t lease;    /* another number whenever it has been renewed */
+    uint32_t repairer; /* the client that repairs it; DM_CLIENT_NONE */
+};
+
+/* All clients that are registered, at most `capacity`. */
+DM_MUST_USE enum dm_status dm_inspector_members(struct dm_inspector *inspector, struct dm_member *out,
+                                                uint32_t capacity, uint32_t *count);
+
+struct dm_usage {
+    uint32_t clients_max;
+    uint64_t epoch;     /* of reclamation: stands still while a client hangs */
+    uint64_t map_epoch; /* of the region map */
+    uint64_t repairs;   /* that have ended since the pool was formatted */
+    uint64_t blocks_total, blocks_free, blocks_owned, blocks_orphaned; /* data blocks */
+    uint64_t block_bytes;
+    uint64_t bytes_marked;             /* in owned and orphaned blocks: freed, and noted in a free map */
+    uint64_t blocks_of_nobody;         /* owned by clients that are not registered: wait for repair */
+    uint16_t space_numbers[DM_SPACES]; /* under which the keys of a space lie; a flush gives another one */
+    bool space_changing;               /* a flush or swap is under way */
+    bool space_purging;                /* keys that a flush has left behind are still there */
+};
+DM_MUST_USE enum dm_status dm_inspector_usage(struct dm_inspector *inspector, struct dm_usage *out);
+
+/* Ends the process (gateway) that has this identity, and all access of it to the pool, for good: on `local` it is
+ * killed, over RDMA the memory nodes cut it off. DM_OK: all of its clients are `gone`, and nothing that they posted can
+ * take effect any more. DM_INVALID: `host` is not this one, so it can only be done there. DM_UNREACHABLE: it cannot be
+ * done, the log says why. */
+DM_MUST_USE enum dm_status dm_inspector_fence(struct dm_inspector *inspector, uint64_t identity, uint64_t host);
+
+enum dm_fault_kind {
+    DM_FAULT_MAP,      /* region map or directory differ between nodes */
+    DM_FAULT_REPLICAS, /* of a slot or of a block's word differ, and it is nobody's open round */
+    DM_FAULT_OBJECT,   /* behind a slot: not whole on all replicas, or of a key that cannot be there */
+    DM_FAULT_TWICE,    /* a key with two slots, or an object that is two things */
+    DM_FAULT_BLOCK,    /* a block that is free and in use, or belongs to nobody */
+    DM_FAULT_CLIENT,   /* a record that contradicts itself */
+    DM_FAULT_LOST,     /* memory that is neither free nor in use: no data is wrong */
+    DM_FAULT_KINDS
+};
+/* A short English name. */
+const char *dm_fault_name(enum dm_fault_kind kind);
+
+struct dm_check {
+    uint64_t slots, keys, keys_by_space[DM_SPACES]; /* keys: that are there, expired ones that wait included */
+    uint64_t keys_left;                             /* of spaces that were flushed, to be removed yet */
+    uint64_t tombstones, intents;                   /* on their way out; of transactions under way */
+    uint64_t objects_read;
+    uint64_t rounds_open;   /* replicas differ, and a client that is registered is at it, */
+    uint64_t rounds_dead;   /* of these: it is dead, and waits for repair */
+    uint64_t bytes_used;    /* of owned and orphaned blocks; = */
+    uint64_t bytes_reached, /*   named by slots, */
+        bytes_marked,       /*   + free, and noted in free maps, */
+        bytes_owned,        /*   + what the owners of blocks know: free, on its way to be, or being written, */
+        bytes_lost,         /*   + what nobody knows, */
+        bytes_cut;          /*   + ends of blocks that are too small for an object */
+    bool lost_judged;       /* bytes_lost could be told: no client holds up the epoch */
+    uint64_t faults[DM_FAULT_KINDS];
+};
+
+struct dm_check_config {
+    uint64_t patience_ns; /* what looks wrong is looked at again for so long; 0 = 3 s */
+    void (*fault)(void *context, enum dm_fault_kind kind, const char *text); /* each, one line */
+    void *context;
+};
+
+/* Is the pool in order? While it is in use: what is under way is no fault. Reads all of its data once. */
+DM_MUST_USE enum dm_status dm_inspector_check(struct dm_inspector *inspector, const struct dm_check_config *config,
+                                              struct dm_check *out);
 
 /* ---- All keys -------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* control.h: what a client and a memory node on one host say to each other over the node's control socket, byte by
- * byte. Included by fabric/local_shared.c and by memserver/control.c, and by nothing else.
+ * byte. Included by fabric/local_shared.c, by memserver/control.c, and by ctl/node_probe.c, which asks for STATUS.
  *
  * The socket is a Unix SOCK_SEQPACKET: one message, one packet. A client says HELLO and gets the node's memory as a
  * file descriptor (SCM_RIGHTS); it keeps the connection open as long as it uses the memory, so that the node sees it

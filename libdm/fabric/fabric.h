@@ -112,9 +112,11 @@ struct dm_fabric_ops {
     /* False: something has ended meanwhile, poll first. NULL as `descriptor`. */
     bool (*arm)(struct dm_endpoint *endpoint);
     /* Ends all access of another client of the nodes, for good: when DM_OK is returned nothing that it posted can take
-     * effect any more. Blocks; not for the request path. NULL on `local`: the end of its process is a client's fence.
-     * */
+     * effect any more. Blocks; not for the request path. The log says why when it cannot. NULL where a process cannot
+     * be told from others. */
     enum dm_status (*fence)(struct dm_fabric *fabric, uint64_t identity);
+    /* The process that an identity of this host is. NULL: identities are no processes of this host. */
+    uint32_t (*process)(uint64_t identity);
 };
 
 /* Head of every provider's fabric. */
@@ -124,6 +126,7 @@ struct dm_fabric {
     uint32_t node_count;
     uint64_t node_bytes[DM_NODES_MAX]; /* memory of each node */
     uint64_t identity;                 /* of this process towards the nodes, for `fence`; 0: the provider has none */
+    uint64_t host;                     /* only who has the same number can fence it; 0: anybody */
 };
 
 /* Head of every provider's endpoint. */

@@ -207,6 +207,8 @@ static const struct dm_fabric_ops local_ops = {
     .seat_take = local_seat_take,
     .seat_leave = local_seat_leave,
     .seat_empty = local_seat_empty,
+    .fence = local_fence,
+    .process = local_process,
 };
 
 struct local_fabric *local_fabric_create(const struct dm_env *env) {

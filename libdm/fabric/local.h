@@ -22,6 +22,11 @@ bool local_seat_take(struct dm_fabric *fabric, uint32_t seat);
 void local_seat_leave(struct dm_fabric *fabric, uint32_t seat);
 bool local_seat_empty(struct dm_fabric *fabric, uint32_t seat);
 
+/* local_fence.c. Says in fabric->head who this process is. false: errno says why. */
+bool local_identify(struct local_fabric *fabric);
+enum dm_status local_fence(struct dm_fabric *fabric, uint64_t identity);
+uint32_t local_process(uint64_t identity);
+
 /* Unmaps and closes what local_shared.c mapped and opened. */
 void local_shared_release(struct local_fabric *fabric);
 

@@ -253,6 +253,11 @@ enum dm_status dm_fabric_open_local(const struct dm_env *env, const char *const 
         }
         fabric->head.node_count = node + 1;
     }
+    if (!local_identify(fabric)) {
+        snprintf(error, error_bytes, "cannot find out when this process began: %s; is /proc mounted?", strerror(errno));
+        dm_fabric_close(&fabric->head);
+        return DM_UNREACHABLE;
+    }
     *out = &fabric->head;
     return DM_OK;
 }

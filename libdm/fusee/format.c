@@ -235,6 +235,11 @@ static enum dm_status wait_ready(struct joining *join) {
                      "Fusegate pool");
             return DM_INCOMPATIBLE;
         }
+        if (state == LAYOUT_BLANK && join->config->existing) {
+            snprintf(join->error, join->error_bytes,
+                     "the memory nodes hold no pool yet: start a gateway, which makes one");
+            return DM_NOT_FOUND;
+        }
         bool won = false;
         if (state == LAYOUT_BLANK) {
             status = all_blank(join);

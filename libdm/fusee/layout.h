@@ -82,8 +82,11 @@ _Static_assert(sizeof(struct epoch_line) == LAYOUT_EPOCH_BYTES, "format");
 struct client_record {
     uint64_t owner;      /* 0 = free; a nonce, CASed */
     uint64_t generation; /* of the owner, counts up */
-    uint64_t claim;      /* who repairs it, CASed; see repair.c */
-    uint64_t reserved[5];
+    uint64_t claim;      /* who repairs it, CASed; see claim.h */
+    uint64_t identity;   /* of its process, as its fabric knows it; 0: it has none */
+    uint64_t host;       /* where that identity means something; 0: anywhere */
+    uint64_t lease;      /* WRITTEN again and again by a client that promises to; see lease.h */
+    uint64_t reserved[2];
     uint64_t log_head[SIZECLASS_COUNT]; /* global address of the first object of each list; 0 = none */
     uint64_t counters[24];
 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fusee/claim.h"
 #include "fusee/repair_memory.h"
 #include "fusee/repair_scan.h"
 #include "fusee/sweep.h"
@@ -137,17 +138,9 @@ enum dm_status dm_session_clients(struct dm_session *session, struct dm_client *
 
 /* ---- Claims ----------------------------------------------------------------------------------------------------- */
 
-/* claim word:   63       48 47                  24 23                0
- *              +-----------+----------------------+-------------------+
- *              | repairer  | 24 bits of its nonce | 24 bits of owner's |      nonces: the owner words of the records
- *              +-----------+----------------------+-------------------+ */
-#define NONCE_MASK UINT64_C(0xffffff)
-
-static uint64_t nonce_bits(uint64_t owner) { return owner >> 8 & NONCE_MASK; }
 static uint64_t claim_word(const struct dm_session *session, uint64_t owner) {
-    return (uint64_t)session->client << 48 | nonce_bits(session->client_nonce) << 24 | nonce_bits(owner);
+    return claim_make(session->client, session->client_nonce, owner);
 }
-static uint32_t claim_client(uint64_t claim) { return (uint32_t)(claim >> 48); }
 
 struct repair {
     struct dm_session *session;
@@ -162,14 +155,14 @@ struct repair {
 /* Does nobody who lives hold this claim on a record of `owner`? */
 static enum dm_status claim_is_void(struct repair *repair, uint64_t claim, uint64_t owner, bool *void_claim) {
     uint32_t by = claim_client(claim);
-    *void_claim = claim == 0 || (claim & NONCE_MASK) != nonce_bits(owner) || client_set_has(&repair->dead, by) ||
+    *void_claim = !claim_is_of(claim, owner) || client_set_has(&repair->dead, by) ||
                   by >= repair->session->pool->layout.super.clients || claim == claim_word(repair->session, owner);
     if (*void_claim) {
         return DM_OK;
     }
     uint64_t before;
     enum dm_status status = read_word(repair->session, record_offset(repair->session, by), &before);
-    *void_claim = nonce_bits(before) != (claim >> 24 & NONCE_MASK) || seat_is_empty(repair->session, by);
+    *void_claim = !claim_is_by(claim, before) || seat_is_empty(repair->session, by);
     return status;
 }
 

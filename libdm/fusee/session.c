@@ -64,9 +64,11 @@ static enum dm_status cas_owner(struct dm_session *session, uint32_t client, uin
     return cas->status != DM_OP_DONE ? DM_UNREACHABLE : cas->result == from ? DM_OK : DM_BUSY;
 }
 
-/* Empties the record behind the owner word, on the nodes that hold log heads. */
+/* Empties the record behind the owner word, on the nodes that hold log heads, and says whose it is. */
 static enum dm_status reset_record(struct dm_session *session, uint8_t *memory) {
-    memset(memory, 0, LAYOUT_CLIENT_BYTES);
+    const struct dm_fabric *fabric = session->pool->fabric;
+    const struct client_record record = {.identity = fabric->identity, .host = fabric->host};
+    memcpy(memory, (const uint8_t *)&record + sizeof record.owner, sizeof record - sizeof record.owner);
     struct dm_batch batch;
     dm_batch_init(&batch, NULL);
     for (uint16_t node = 0; node < session->pool->layout.super.replicas; node++) {

@@ -7,33 +7,19 @@
 
 #include "assert.h"
 #include "fault.h"
+#include "fusee/check_rule.h"
 #include "fusee/object.h"
 #include "fusee/session.h"
 #include "fusee/word.h"
 
-#define UNIT_BYTES 64u
-
-/* What an object is; each is one of these and no two. */
-enum use {
-    USE_NONE = 0,
-    USE_REFERENCED, /* a slot names it */
-    USE_FREE,       /* in the bitmap of its block's owner */
-    USE_RESERVED,   /* the one that the owner hands out next */
-    USE_LIMBO,      /* waits for its grace period */
-    USE_FOREIGN,    /* freed by a client that does not own its block, to be marked in the free map */
-    USE_MARKED,     /* marked in the free map */
-};
-static const char *const use_names[] = {"nothing",  "referenced",        "free",       "reserved",
-                                        "in limbo", "to be marked free", "marked free"};
-
 struct pool_view {
     struct world *world;
     const struct layout *layout;
-    bool strict;   /* no object may be two things, or lost: at the most clients have died, and repair has made up for
+    bool strict;  /* no object may be two things, or lost: at the most clients have died, and repair has made up for
                       it, but for what it is known to miss (RARE_OBJECT_LEAKED) */
-    bool settled;  /* no round is open */
-    bool closed;   /* no session is open any more */
-    uint8_t *uses; /* by unit of 64 bytes */
+    bool settled; /* no round is open */
+    bool closed;  /* no session is open any more */
+    struct check_uses uses;
 };
 
 static const struct dm_pool *any_pool(const struct world *world) {
@@ -71,8 +57,8 @@ static bool any_replica(const struct world *world, const struct layout *layout, 
 /* The object behind a live word, whole on every replica that is not lost; NULL if all are. */
 static const struct object_header *check_object(struct world *world, const struct dm_pool *pool, uint64_t word) {
     const struct layout *layout = &pool->layout;
-    uint32_t bytes = word_class(word) > pool->class_max ? 0 : sizeclass_bytes(word_class(word));
-    if (bytes == 0 || !layout_is_object(layout, word_address(word), bytes)) {
+    uint32_t bytes = sizeclass_bytes(word_class(word));
+    if (!check_names_object(layout, pool->class_max, word)) {
         world_fail(world, "the word %016" PRIx64 " names no object", word);
     }
     for (uint32_t j = 0; j < layout->super.replicas; j++) {
@@ -88,17 +74,6 @@ static const struct object_header *check_object(struct world *world, const struc
         return NULL;
     }
     return object_header(at_address(world, layout, word_address(word), replica));
-}
-
-/* Is `slot` one of the key's? */
-static bool slot_fits(uint64_t hash, uint16_t slot) {
-    struct index_place place = index_place(hash);
-    for (uint32_t b = 0; b < 2; b++) {
-        if (slot >= place.first_slot[b] && slot < place.first_slot[b] + INDEX_COMBINED_SLOTS) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Another slot of the primary that shows the same key alive. */
@@ -124,8 +99,9 @@ static void check_live(struct world *world, const struct dm_pool *pool, uint16_t
     if (header == NULL) {
         return;
     }
-    if (index_fingerprint(header->hash) != word_fingerprint(word) || !slot_fits(header->hash, slot) ||
-        header->slot != pool->subtables[0] + index_slot_offset(slot)) {
+    struct check_slot place = {
+        .address = pool->subtables[0] + index_slot_offset(slot), .number = slot, .depth = pool->depth};
+    if (!check_object_belongs(header, word, &place)) {
         world_fail(world, "slot %u holds an object that belongs elsewhere", slot);
     }
     check_alone(world, pool, slot, header->hash);
@@ -174,12 +150,12 @@ void check_swap(struct world *world, const struct dm_op *op) {
 
 /* ---- At rest ---------------------------------------------------------------------------------------------------- */
 
-static void claim(struct pool_view *view, uint64_t address, enum use use) {
-    uint8_t *was = &view->uses[address / UNIT_BYTES];
-    if (*was != USE_NONE) {
-        world_fail(view->world, "the object at %" PRIx64 " is %s and %s", address, use_names[*was], use_names[use]);
+static void claim(struct pool_view *view, uint64_t address, enum check_use use) {
+    enum check_use was = check_claim(&view->uses, address, use);
+    if (was != CHECK_USE_NONE) {
+        world_fail(view->world, "the object at %" PRIx64 " is %s and %s", address, check_use_name(was),
+                   check_use_name(use));
     }
-    *was = (uint8_t)use;
 }
 
 static void check_slots(struct pool_view *view, const struct dm_pool *pool) {
@@ -199,7 +175,7 @@ static void check_slots(struct pool_view *view, const struct dm_pool *pool) {
         }
         if (word_is_live(word)) {
             check_live(world, pool, slot, word);
-            claim(view, word_address(word), USE_REFERENCED);
+            claim(view, word_address(word), CHECK_USE_REFERENCED);
         } else if (word_kind(word) != WORD_EMPTY && view->settled) {
             world_fail(world, "slot %u holds %016" PRIx64 " (kind %d) at rest", slot, word, word_kind(word));
         }
@@ -211,7 +187,7 @@ static void claim_block(struct pool_view *view, const struct block *block) {
     uint32_t free = 0;
     for (uint32_t i = 0; i < block->objects; i++) {
         if ((block->bitmap[i / 64] >> (i % 64) & 1) != 0) {
-            claim(view, (block->number << view->layout->block_shift) + (uint64_t)i * bytes, USE_FREE);
+            claim(view, (block->number << view->layout->block_shift) + (uint64_t)i * bytes, CHECK_USE_FREE);
             free++;
         }
     }
@@ -237,14 +213,14 @@ static void claim_session(struct pool_view *view, const struct dm_session *sessi
     }
     for (uint32_t c = 0; c < SIZECLASS_COUNT; c++) {
         if (session->slab.classes[c].reserved != 0) {
-            claim(view, session->slab.classes[c].reserved, USE_RESERVED);
+            claim(view, session->slab.classes[c].reserved, CHECK_USE_RESERVED);
         }
     }
     for (uint64_t i = session->limbo.head; i != session->limbo.tail; i++) {
-        claim(view, session->limbo.ring[i & (session->limbo.capacity - 1)], USE_LIMBO);
+        claim(view, session->limbo.ring[i & (session->limbo.capacity - 1)], CHECK_USE_LIMBO);
     }
     for (uint32_t i = 0; i < session->foreign_count; i++) {
-        claim(view, session->foreign[i], USE_FOREIGN);
+        claim(view, session->foreign[i], CHECK_USE_FOREIGN);
     }
 }
 
@@ -254,12 +230,9 @@ static void claim_marked(struct pool_view *view, uint64_t number) {
     for (uint32_t bit = 0; bit < layout->map_bytes * 8; bit++) {
         uint64_t word = word_at(view->world, layout, map + bit / 64 * 8, 0);
         if ((word >> (bit % 64) & 1) != 0) {
-            /* The bit's unit lies in the first 128 bytes of the object. */
-            uint64_t start = (number << layout->block_shift) + (uint64_t)bit * SIZECLASS_BYTES_MIN;
             uint32_t bytes = sizeclass_bytes(
                 block_word_class(word_at(view->world, layout, layout_block_word_address(layout, number), 0)));
-            uint64_t offset = start & (layout->super.block_bytes - 1);
-            claim(view, start - offset + (offset + bytes - 1) / bytes * bytes, USE_MARKED);
+            claim(view, check_marked_object(layout, number, bytes, bit), CHECK_USE_MARKED);
         }
     }
 }
@@ -285,15 +258,16 @@ static void check_block(struct pool_view *view, uint64_t number, uint64_t word) 
         world_fail(world, "block %" PRIu64 " belongs to client %u, who does not know it", number,
                    block_word_client(word));
     }
-    uint32_t bytes = state == BLOCK_FREE ? UNIT_BYTES : sizeclass_bytes(block_word_class(word));
+    uint32_t bytes = state == BLOCK_FREE ? WORD_UNIT_BYTES : sizeclass_bytes(block_word_class(word));
     for (uint64_t offset = 0; offset + bytes <= view->layout->super.block_bytes; offset += bytes) {
         uint64_t address = (number << view->layout->block_shift) + offset;
-        enum use use = view->uses[address / UNIT_BYTES];
-        if (state == BLOCK_FREE && use != USE_NONE) {
+        enum check_use use = check_use_of(&view->uses, address);
+        enum check_verdict verdict = check_in_block(state, use);
+        if (verdict == CHECK_USED_IN_FREE) {
             world_fail(world, "block %" PRIu64 " is free, but %" PRIx64 " in it is %s", number, address,
-                       use_names[use]);
+                       check_use_name(use));
         }
-        bool lost = state != BLOCK_FREE && use == USE_NONE && world->plan.refuse_permyriad == 0;
+        bool lost = verdict == CHECK_LOST && world->plan.refuse_permyriad == 0;
         if (lost && world->deaths != 0) { /* the block changed hands while what the dead knew was being looked for */
             world->rare[RARE_OBJECT_LEAKED]++;
         } else if (lost) {
@@ -378,9 +352,8 @@ void check_pool(struct world *world) {
     const struct dm_pool *pool = any_pool(world);
     struct pool_view view = {.world = world, .layout = &pool->layout, .strict = !plan_is_cut(&world->plan)};
     view.settled = view.strict || plan_is_repaired(&world->plan);
-    uint64_t bytes = (uint64_t)pool->layout.super.regions << pool->layout.region_shift;
-    view.uses = calloc(bytes / UNIT_BYTES, 1);
-    dm_assert(view.uses != NULL);
+    view.uses.units = calloc(check_uses_bytes(&pool->layout), 1);
+    dm_assert(view.uses.units != NULL);
     view.closed = true;
     for (uint32_t i = 0; i < world->plan.clients; i++) {
         view.closed &= world->clients[i].session == NULL;
@@ -402,5 +375,5 @@ void check_pool(struct world *world) {
     if (view.closed && view.strict) { /* who left while a node was out of reach could not say so */
         check_records(&view);
     }
-    free(view.uses);
+    free(view.uses.units);
 }
