@@ -96,6 +96,7 @@ void info_dm(const struct info *info) {
         {"conflicts_lost", stats->conflicts_lost},
         {"conflicts_blind_ok", stats->conflicts_blind_ok},
         {"rounds_split", stats->rounds_split},
+        {"reads_repeated", stats->reads_repeated},
         {"rounds_resumed", stats->rounds_resumed},
         {"outcomes_proved", stats->outcomes_proved},
         {"rounds_open", stats->rounds_open},

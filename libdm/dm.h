@@ -528,6 +528,7 @@ struct dm_session_stats {
     uint64_t rounds_resumed;     /* own rounds that were ended after a failure had left them half done */
     uint64_t outcomes_proved;    /* writes at r = 1 of which the words that followed told whether they had happened */
     uint64_t rounds_open;        /* own rounds that are half done now, because nodes cannot be reached */
+    uint64_t reads_repeated;     /* batches that only read, posted again because a node could not be reached */
     uint64_t retries;            /* attempts beyond the first */
     uint64_t insert_conflicts;   /* inserts aborted by the bucket check */
     uint64_t tombstones_reused;  /* SET on a tombstone */

@@ -8,6 +8,8 @@
 
 #define OPS_AT_A_TIME 16
 #define CLOCK_EVERY_OPERATIONS 16
+#define READ_REPEAT_NS UINT64_C(200000000)     /* for which a batch that only reads is repeated behind a failure */
+#define READ_REPEAT_FIRST_NS UINT64_C(1000000) /* before the first repetition; each next one waits longer */
 #define BACK_OFF_FIRST_NS 1000u
 #define BACK_OFF_SHIFT_MAX 10u
 #define BACK_OFF_YIELDS 4u /* the first turns only let others run */
@@ -186,9 +188,33 @@ void op_give(struct fusee_op *op) {
     session->free_ops = op;
 }
 
+static bool only_reads(const struct dm_batch *batch) {
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (batch->ops[i].kind != DM_OP_READ) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A batch has failed. What only reads is posted again for a while: a link that breaks is made again within
+ * milliseconds, and no caller has to know. */
+static enum dm_status repeat_reads(struct fusee_op *op) {
+    struct dm_session *session = op->session;
+    uint64_t since_ns = pool_clock_ns(session->pool), now_ns = since_ns;
+    while (op->batch.failed != 0 && now_ns - since_ns < READ_REPEAT_NS && !session->watch.closing &&
+           only_reads(&op->batch)) {
+        dm_coro_sleep(session->sched, READ_REPEAT_FIRST_NS + (now_ns - since_ns) / 2);
+        dm_fabric_execute(session->endpoint, &op->batch);
+        session->stats.reads_repeated++;
+        now_ns = pool_clock_ns(session->pool);
+    }
+    return op->batch.failed == 0 ? DM_OK : DM_UNREACHABLE;
+}
+
 enum dm_status op_execute(struct fusee_op *op) {
     node_latency_sample(op->session, &op->batch);
-    return op->batch.failed == 0 ? DM_OK : DM_UNREACHABLE;
+    return op->batch.failed == 0 ? DM_OK : repeat_reads(op);
 }
 
 void op_back_off(struct fusee_op *op, uint32_t turn) {
