@@ -94,11 +94,6 @@ static void filter_take(void *context, const struct dm_scanned *scanned) {
     }
 }
 
-static void count_one(void *context, const struct dm_scanned *scanned) {
-    (void)scanned;
-    ++*(long long *)context;
-}
-
 /* One step of a walk. False: the error was replied. */
 static bool walk(struct call *call, const struct dm_scan *scan, uint64_t *cursor) {
     enum dm_status status = dm_scan(call->session, scan, cursor);
@@ -249,11 +244,13 @@ void cmd_randomkey(struct call *call) {
 }
 
 void cmd_dbsize(struct call *call) {
-    long long count = 0;
-    struct dm_scan scan = {call->connection->database, KEYS_AT_ONCE, count_one, &count};
+    struct dm_count count;
+    enum dm_status status = dm_count(call->session, call->connection->database, &count);
 
-    if (walk_all(call, &scan)) {
-        reply_integer(call->reply, count);
+    if (status == DM_OK) {
+        reply_integer(call->reply, (int64_t)count.keys);
+    } else {
+        command_status_error(call, status, 0);
     }
 }
 

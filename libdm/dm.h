@@ -473,6 +473,18 @@ struct dm_scan {
  * that comes or goes meanwhile may be. Errors leave *cursor as it was. */
 DM_MUST_USE enum dm_status dm_scan(struct dm_session *session, const struct dm_scan *request, uint64_t *cursor);
 
+struct dm_count {
+    uint64_t keys;
+    uint64_t expiring; /* of them: those that have an expiry */
+};
+
+/* How many keys a space has, in *out; or all (DM_SPACE_ALL), in out[DM_SPACES]. Nothing is looked at but counters of
+ * all sessions: one round trip, however many keys there are. Exact when no session creates or removes keys, from some
+ * 10 ms behind the last change on; changes made by sessions of the same process count at once. Expired keys count until
+ * they are removed. After the death of a session, until the counters have been mended off the request path, it takes a
+ * walk over all keys. */
+DM_MUST_USE enum dm_status dm_count(struct dm_session *session, uint16_t space, struct dm_count *out);
+
 /* ---- Spaces ---------------------------------------------------------------------------------------------------- */
 
 /* Empties a space (DM_SPACE_ALL: all of them), or exchanges two, at one moment for all clients of the pool: behind the

@@ -12,7 +12,7 @@
 /* Room for the epoch line and all announce words. */
 static struct buffer *epoch_buffer(struct dm_session *session) {
     return buffer_take(&session->buffers,
-                       (uint32_t)(session->pool->layout.clients_offset - session->pool->layout.epoch_offset));
+                       (uint32_t)(session->pool->layout.counts_offset - session->pool->layout.epoch_offset));
 }
 
 static uint64_t announce_offset(const struct dm_session *session) {
@@ -89,8 +89,8 @@ enum dm_status epoch_retire(struct dm_session *session) {
     return status;
 }
 
-/* Oldest epoch in which an operation in flight began. They lie in the last EPOCH_RING - 1 epochs, because the epoch
- * cannot pass our announcement by more than one. */
+/* Oldest epoch in which an operation in flight began, or one whose count is not written (count.h). They lie in the last
+ * EPOCH_RING - 1 epochs, because the epoch cannot pass our announcement by more than one. */
 static uint64_t epoch_oldest(const struct dm_session *session, uint64_t newest) {
     uint64_t oldest = newest;
     for (uint64_t back = 1; back < EPOCH_RING && back <= newest; back++) {
@@ -98,7 +98,8 @@ static uint64_t epoch_oldest(const struct dm_session *session, uint64_t newest) 
             oldest = newest - back;
         }
     }
-    return oldest;
+    uint64_t counted = count_epoch(&session->counts);
+    return counted < oldest ? counted : oldest;
 }
 
 struct census {
@@ -138,6 +139,7 @@ enum dm_status epoch_tick(struct dm_session *session) {
     }
     uint64_t epoch = line->epoch;
     uint64_t pressure = line->pressure;
+    count_note(session, line, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES));
     uint64_t published = announced[session->client];
     struct census census = count_announced(announced, layout->super.clients, epoch);
     buffer_give(&session->buffers, buffer);

@@ -19,6 +19,7 @@ static void cleared_late(struct fusee_op *op, enum round_result result) { cleare
 
 static void expired(struct fusee_op *op, const struct round *round, enum round_result result) {
     if (result == ROUND_WON) {
+        count_change(op, op->found, COUNT_NOTHING);
         allocator_free(op->session, round->v_old);
     } else if (round->object != NULL) {
         allocator_free(op->session, round->v_new);
@@ -43,6 +44,7 @@ static bool job_round(struct fusee_op *op, struct round *round, struct buffer **
             *object = NULL;
         }
     } else {
+        count_doubt(op->session);
         pool_log(op->session->pool, DM_LOG_WARNING, "a clear round failed at %llx: %s",
                  (unsigned long long)round->address, dm_status_text(status));
     }
@@ -124,6 +126,8 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     if (!left && !is_expired(op, header)) {
         return;
     }
+    op->numbered.space = header->space;
+    op->found = count_object(header);
     struct round round = {.address = job.slot, .v_old = job.word, .v_new = word_emptied(job.word), .slot = true};
     bool single = op_replicas(op) == 1;
     if (!single && !prepare_tombstone(op, header, &round, *tombstone)) {

@@ -55,7 +55,9 @@ static void layout_derive(struct layout *layout) {
     layout->epoch_offset = round_up(layout->directory_offset + (UINT64_C(16) << super->directory_depth), 4096);
     layout->spaces_offset = layout->epoch_offset + LAYOUT_EPOCH_BYTES;
     layout->announce_offset = layout->spaces_offset + SPACE_TABLE_BYTES;
-    layout->clients_offset = round_up(layout->announce_offset + super->clients * sizeof(uint64_t), 4096);
+    layout->counts_offset = round_up(layout->announce_offset + super->clients * sizeof(uint64_t), 64);
+    uint64_t counts_bytes = (uint64_t)LAYOUT_COUNT_ROWS * layout_count_words(layout) * sizeof(uint64_t);
+    layout->clients_offset = round_up(layout->counts_offset + counts_bytes, 4096);
     layout->regions_offset = round_up(layout->clients_offset + (uint64_t)super->clients * LAYOUT_CLIENT_BYTES, 4096);
 }
 

@@ -4,7 +4,8 @@
  *         +--------+-------------+--------------+-----------------+----------------------+--------+--------+--
  *         | super- | region map  | directory    | epoch line,     | client records       | frame  | frame  |
  *         | block  | r words a   | 2^(D+1)      | space table,    | 512 B each           |   0    |   1    |
- *         | 4 KiB  | region      | words        | announce words  |                      |        |        |
+ *         | 4 KiB  | region      | words        | announce words, |                      |        |        |
+ *         |        |             |              | counts of keys  |                      |        |        |
  *         +--------+-------------+--------------+-----------------+----------------------+--------+--------+--
  *
  * A *region* is the unit of placement: region g has r replicas, replica 0 is the primary; replica j lies in frame
@@ -17,7 +18,8 @@
  *   |<------------------- system blocks 0 .. s-1 ------------------------------->|<-- data blocks ...
  *
  * The map starts as a rotation (region g on nodes g, g+1, ... mod n) and is explicit, so that regions can move.
- * The epoch line, announce words and client records are authoritative on node 0; the directory is on every node.
+ * The epoch line, announce words, counts of keys (count.h) and client records are authoritative on node 0; the
+ * directory is on every node.
  */
 #ifndef FUSEE_LAYOUT_H
 #define FUSEE_LAYOUT_H
@@ -32,7 +34,7 @@
 #include "fusee/space.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x4554414745535546) /* "FUSEGATE" */
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 #define LAYOUT_REPLICAS_MAX 4u
 #define LAYOUT_SUPERBLOCK_BYTES 4096u
 #define LAYOUT_CLIENT_BYTES 512u
@@ -72,10 +74,12 @@ struct region_replica {
 
 /* First line of the client area. */
 struct epoch_line {
-    uint64_t epoch;    /* reclamation epoch, CASed upwards by clients */
-    uint64_t pressure; /* a new random value whenever somebody runs out of memory */
-    uint64_t repairs;  /* counts up: every session looks for lost objects in its blocks afterwards */
-    uint64_t reserved[5];
+    uint64_t epoch;     /* reclamation epoch, CASed upwards by clients */
+    uint64_t pressure;  /* a new random value whenever somebody runs out of memory */
+    uint64_t repairs;   /* counts up: every session looks for lost objects in its blocks afterwards (sweep.h) */
+    uint64_t miscounts; /* counts up: the counts of keys may be wrong from here on, */
+    uint64_t recounted; /* until they were mended for this value of it (recount.c) */
+    uint64_t reserved[3];
 };
 _Static_assert(sizeof(struct epoch_line) == LAYOUT_EPOCH_BYTES, "format");
 
@@ -98,7 +102,7 @@ struct layout {
     uint32_t map_bytes;                          /* free map of a block */
     uint64_t free_maps_offset, subtables_offset; /* in a region */
     uint64_t region_map_offset, directory_offset, epoch_offset, spaces_offset, announce_offset;
-    uint64_t clients_offset, regions_offset;
+    uint64_t counts_offset, clients_offset, regions_offset;
     uint32_t region_shift, block_shift;
     struct region_replica *map; /* regions * replicas, primary first */
 };
@@ -156,6 +160,13 @@ uint64_t layout_block_word_address(const struct layout *layout, uint64_t block_n
 /* The number again, from that address. */
 uint64_t layout_block_of_word(const struct layout *layout, uint64_t word_address);
 uint64_t layout_free_map_address(const struct layout *layout, uint64_t block_number);
+
+/* In node 0: a word of the counts of keys, in rows of one a client and one more (count.h). */
+#define LAYOUT_COUNT_ROWS (2u * DM_SPACES + 1u)
+static inline uint32_t layout_count_words(const struct layout *layout) { return layout->super.clients + 1; }
+static inline uint64_t layout_count_offset(const struct layout *layout, uint32_t row, uint32_t client) {
+    return layout->counts_offset + ((uint64_t)row * layout_count_words(layout) + client) * sizeof(uint64_t);
+}
 
 static inline uint64_t layout_subtable_address(const struct layout *layout, uint32_t subtable) {
     uint64_t region = subtable % layout->super.regions;

@@ -55,6 +55,7 @@ static struct fusee_op *op_start(struct dm_session *session, enum dm_kind kind, 
     op->epoch = epoch;
     op->asked = NULL;
     op->object = NULL;
+    op->found = COUNT_NOTHING;
     op->candidate_count = 0;
     op->foreign_word_count = 0;
     op->rereads = 0;

@@ -83,6 +83,14 @@ enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool 
         snprintf(error, error_bytes, "no memory for %llu bytes of copies", (unsigned long long)copy_bytes);
         status = DM_BUSY;
     }
+    if (status == DM_OK) {
+        pool->counts = env->allocate(env->context, (size_t)LAYOUT_COUNT_ROWS * layout_count_words(&pool->layout) *
+                                                       sizeof *pool->counts);
+    }
+    if (status == DM_OK && pool->counts == NULL) {
+        snprintf(error, error_bytes, "no memory");
+        status = DM_BUSY;
+    }
     if (status != DM_OK) {
         dm_pool_close(pool);
         return status;
@@ -94,7 +102,7 @@ enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool 
 }
 
 void dm_pool_close(struct dm_pool *pool) {
-    void *parts[] = {pool->copies.entries, pool->cache.sets, pool->subtables, pool->map};
+    void *parts[] = {(void *)pool->counts, pool->copies.entries, pool->cache.sets, pool->subtables, pool->map};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i] != NULL) {
             pool->env->release(pool->env->context, parts[i]);

@@ -23,6 +23,10 @@ struct dm_pool {
     struct copies copies;
     _Atomic uint64_t blocks_free; /* as last counted by any session */
     _Atomic uint64_t watch_ns;    /* when one of the sessions is to look for dead clients */
+    _Atomic uint64_t *counts;     /* count.h: of those clients that are sessions of this process, */
+    _Atomic uint64_t counted_here[LAYOUT_CLIENTS_MAX / 64]; /* a bit each */
+    _Atomic uint64_t recount_ns; /* recount.c: when the next try is due; UINT64_MAX: one is under way */
+    _Atomic uint64_t recount_wait_ns;
 };
 
 static inline uint64_t pool_clock_ns(const struct dm_pool *pool) { return pool->env->clock_ns(pool->env->context); }

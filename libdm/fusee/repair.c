@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fusee/claim.h"
+#include "fusee/recount.h"
 #include "fusee/repair_memory.h"
 #include "fusee/repair_scan.h"
 #include "fusee/sweep.h"
@@ -257,6 +258,9 @@ static enum dm_status repair_claimed(struct repair *repair) {
     }
     if (status == DM_OK) {
         status = repair_suspects(repair);
+    }
+    if (status == DM_OK) {
+        status = recount_order(session); /* nobody has counted what was ended here, nor all that the dead have done */
     }
     repair_scan_close(&repair->scan);
     session->watch.looking = false; /* what follows waits for long: whoever dies meanwhile is not to wait for that */

@@ -33,6 +33,7 @@ static void add_buckets(struct fusee_op *op, uint32_t replica) {
 }
 
 static enum dm_status report(struct fusee_op *op, const struct round *round, uint64_t seen) {
+    count_doubt(op->session);
     pool_log(op->session->pool, DM_LOG_WARNING,
              "the word at %llx is %llx, but this client had won it from %llx: stopping this operation",
              (unsigned long long)round->address, (unsigned long long)seen, (unsigned long long)round->v_old);
@@ -113,6 +114,9 @@ static enum dm_status start_single_update(struct fusee_op *op, struct round *rou
         }
         op->session->stats.outcomes_proved += verdict != CHAIN_SILENT;
         mine = verdict == CHAIN_HAPPENED;
+        if (mine && round->object == NULL) { /* or somebody else's, who has put the same empty word there */
+            count_doubt(op->session);
+        }
         if (verdict == CHAIN_SILENT) {
             round->stage = ROUND_AT_END;
             return DM_UNKNOWN_OUTCOME;

@@ -9,6 +9,7 @@
 #include "fusee/epoch.h"
 #include "fusee/job.h"
 #include "fusee/open_round.h"
+#include "fusee/recount.h"
 
 #define TICK_NS UINT64_C(10000000)         /* while there is something to do */
 #define FAILED_TICK_NS UINT64_C(200000000) /* while a node that it needs is gone */
@@ -124,6 +125,9 @@ static void open_coroutine(void *argument) {
     struct dm_session *session = opening->session;
     opening->status = claim_client(session, opening->error, opening->error_bytes);
     if (opening->status == DM_OK) {
+        opening->status = count_open(session);
+    }
+    if (opening->status == DM_OK) {
         opening->status = epoch_announce(session);
     }
     struct block_census census;
@@ -167,9 +171,13 @@ static void close_coroutine(void *argument) {
         opening->status = allocator_close(session);
     }
     if (opening->status == DM_OK) {
+        opening->status = count_write(session);
+    }
+    if (opening->status == DM_OK) {
         opening->status = epoch_retire(session);
     }
     if (opening->status == DM_OK) {
+        count_close(session);
         opening->status = cas_owner(session, session->client, session->client_nonce, 0);
     }
     opening->ended = true;
@@ -276,7 +284,8 @@ static void jobs_coroutine(void *argument) {
 
 static bool is_busy(const struct dm_session *session) {
     return session->operations != session->operations_at_tick || limbo_count(&session->limbo) != 0 ||
-           session->foreign_count != 0 || session->in_flight_total != 0 || session->job_count != 0;
+           session->foreign_count != 0 || session->in_flight_total != 0 || session->job_count != 0 ||
+           session->counts.unwritten != 0 || session->counts.doubt;
 }
 
 /* Logs changes only: a memory node may be gone for long. */
@@ -295,11 +304,15 @@ static void maintain_coroutine(void *argument) {
     bool busy = is_busy(session);
     session->idle_ticks = busy ? 0 : session->idle_ticks + 1;
     session->operations_at_tick = session->operations;
-    enum dm_status status = epoch_tick(session);
+    enum dm_status status = count_write(session);
+    if (status == DM_OK) {
+        status = epoch_tick(session);
+    }
     if (status == DM_OK) {
         status = allocator_maintain(session);
     }
     watch_tick(session);
+    recount_tick(session);
     bool idle = session->idle_ticks >= IDLE_AFTER_TICKS;
     if (status == DM_OK && idle && session->announced && !is_busy(session)) {
         status = epoch_retire(session);

@@ -3,6 +3,7 @@
 #define FUSEE_SESSION_H
 
 #include "fusee/buffer.h"
+#include "fusee/count.h"
 #include "fusee/index.h"
 #include "fusee/limbo.h"
 #include "fusee/object.h"
@@ -66,6 +67,7 @@ struct dm_session {
     uint32_t in_flight_total;
     struct space_view spaces;
 
+    struct counts counts;
     /* time and housekeeping */
     uint64_t now_ns; /* refreshed by polls and every few operations */
     uint32_t now_uses;
@@ -172,6 +174,7 @@ struct fusee_op {
     struct buffer *object; /* of the result */
     bool by_slot;          /* `slot` alone showed the result; else both buckets did */
     uint32_t rereads;
+    enum count_as found; /* where `object` is not there any more, or never was: what it was */
     struct candidate candidates[INDEX_CANDIDATES_MAX];
     uint32_t candidate_count;
     uint64_t foreign_words[INDEX_CANDIDATES_MAX]; /* known to be other keys' */

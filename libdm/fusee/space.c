@@ -232,8 +232,24 @@ static enum dm_status wait_for_end(struct dm_session *session, bool ours) {
 
 enum dm_status space_wait(struct dm_session *session) { return wait_for_end(session, false); }
 
-/* Has the change that this client wrote been made? */
-static enum dm_status outcome(struct dm_session *session, const struct space_change *change) {
+/* Has every number that a flush was to replace gone? Then its spaces were empty at a moment during it, even if it was
+ * somebody else's flush that did it. */
+static bool is_flushed(const struct space_change *change, const struct space_table *before,
+                       const struct space_table *now) {
+    bool all = change->kind == SPACE_CHANGE_FLUSH_ALL;
+    bool left = change->kind == SPACE_CHANGE_SWAP;
+    for (uint16_t s = 0; s < DM_SPACES; s++) {
+        uint16_t old = space_number(before->words[all ? s : change->a], all ? s : change->a);
+        for (uint16_t t = 0; t < DM_SPACES; t++) {
+            left |= space_number(now->words[t], t) == old;
+        }
+    }
+    return !left;
+}
+
+/* Has the change that this client wrote, when the table was `before`, been made? */
+static enum dm_status outcome(struct dm_session *session, const struct space_change *change,
+                              const struct space_table *before) {
     struct space_table table;
     uint64_t epoch;
     enum dm_status status = wait_for_end(session, true);
@@ -243,7 +259,7 @@ static enum dm_status outcome(struct dm_session *session, const struct space_cha
     if (status != DM_OK) {
         return DM_UNKNOWN_OUTCOME;
     }
-    if (count_of(table.words[change->a]) == change->count) {
+    if (count_of(table.words[change->a]) == change->count || is_flushed(change, before, &table)) {
         return DM_OK;
     }
     return count_of(table.change) == change->count && !is_under_way(table.change) ? DM_UNREACHABLE : DM_UNKNOWN_OUTCOME;
@@ -289,7 +305,7 @@ static enum dm_status change_spaces(struct dm_session *session, struct space_cha
         }
         if (done) {
             session->spaces.change = word;
-            return outcome(session, &change);
+            return outcome(session, &change, &table);
         }
     }
 }
@@ -339,6 +355,9 @@ enum dm_status dm_space_purge(struct dm_session *session) {
     } while (status == DM_OK && cursor != 0);
     while (session->jobs_running && status == DM_OK) {
         dm_coro_sleep(session->sched, LOOK_NS);
+    }
+    if (status == DM_OK) {
+        status = count_forget(session, &table);
     }
     bool done;
     return status != DM_OK

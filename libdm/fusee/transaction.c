@@ -26,6 +26,7 @@ static void check_won(struct transaction *tx, const struct transaction_cas *cas)
     pool_log(tx->session->pool, DM_LOG_WARNING,
              "the word at %llx is %llx, but a transaction of this client had won it from %llx: stopping it",
              (unsigned long long)cas->part->address, (unsigned long long)seen, (unsigned long long)cas->op->compare);
+    count_doubt(tx->session);
     tx->failure = DM_CORRUPT;
 }
 
@@ -225,6 +226,8 @@ static void settle(struct transaction *tx) {
     struct dm_pool *pool = tx->session->pool;
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
+        enum count_as has = part->removes ? COUNT_NOTHING : count_object(part->object->bytes);
+        count_change(part->op, count_found(part->op), has);
         if (word_kind(part->v_old) != WORD_EMPTY) {
             allocator_free(tx->session, part->v_old);
         }

@@ -65,6 +65,9 @@ static enum dm_status decide(struct fusee_op *op, const struct write_request *re
     bool live = op->result == FIND_LIVE;
     bool present = live && (request->write != NULL || write_value(op, &value));
     op->absence = (struct absence){0};
+    if (op->object != NULL) {
+        op->found = count_object(op->object->bytes);
+    }
     if (live && request->fn != NULL && object_header(op->object->bytes)->type == OBJECT_TYPE_ABSENT) {
         const struct object_header *header = object_header(op->object->bytes);
         op->absence = (struct absence){header->origin, header->expire_ms};
@@ -183,6 +186,7 @@ static enum dm_status prepare(struct fusee_op *op, struct attempt *attempt, stru
 /* What a won round leaves behind: the old object, cache and copy, a tombstone to clear. */
 static void settle(struct fusee_op *op, const struct round *round) {
     struct dm_session *session = op->session;
+    count_change(op, count_found(op), word_is_live(round->v_new) ? count_object(round->object) : COUNT_NOTHING);
     if (word_kind(round->v_old) != WORD_EMPTY) {
         allocator_free(session, round->v_old);
     }
@@ -273,6 +277,9 @@ static enum dm_status attempt_run(struct fusee_op *op, struct attempt *attempt) 
     }
     bool has_object = object != NULL;
     bool kept = status == DM_UNKNOWN_OUTCOME && open_round_keep(op, &round, object, ended_late);
+    if (status == DM_UNKNOWN_OUTCOME && !kept) {
+        count_doubt(session);
+    }
     if (has_object && !kept) {
         buffer_give(&session->buffers, object);
     }
@@ -303,6 +310,7 @@ bool write_guess(struct fusee_op *op, enum find_want want, enum guess_need need)
         copy_note(&session->pool->copies, op->hash, COPY_SKIPPED);
         return false;
     }
+    op->found = count_object(copy.data);
     if (need != GUESS_SLOT) {
         op->object = buffer_take(&session->buffers, sizeof copy.data);
         if (op->object == NULL) {

@@ -14,7 +14,8 @@
 #define SESSIONS 4u
 #define WARM_MS 30u
 #define REPAIR_MS_MAX 20000u
-#define REST_MS 2500u /* the owners' sweeps are over by then */
+#define REST_MS 2500u   /* the owners' sweeps are over by then */
+#define RECOUNT_MS 5000 /* until the keys have been counted anew */
 
 const struct crash_pool crash_pools[] = {{1, 1}, {2, 2}, {3, 3}, {1, 3}, {2, 4}, {3, 4}};
 const uint32_t crash_pool_count = sizeof crash_pools / sizeof crash_pools[0];
@@ -64,6 +65,10 @@ void crash_close(struct crash *crash) {
     }
     world_run(world);
     world_poll(world, REST_MS * MS);
+    for (uint32_t ms = 0; ms < RECOUNT_MS && check_counts(world); ms += REST_MS) {
+        world_poll(world, REST_MS * MS);
+    }
+    assert_false(check_counts(world));
     struct census census = check_at_rest(world);
     assert_int_equal(census.tombstones, 0);
     assert_int_equal(census.provisional, 0);

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "fusee/object.h"
-#include "fusee/pool.h"
+#include "fusee/session.h"
 #include "fusee/word.h"
 
 struct found {
@@ -136,6 +136,63 @@ static void check_blocks(const struct world *world, struct census *census) {
     assert_int_equal(census->blocks_system, (uint64_t)layout->system_blocks * layout->super.regions);
 }
 
+static uint64_t counted(const struct world *world, uint32_t row, uint32_t client) {
+    for (uint32_t s = 0; s < WORLD_SESSIONS_MAX; s++) {
+        if (world->session[s] != NULL && world->session[s]->client == client) {
+            return world->session[s]->counts.words[row];
+        }
+    }
+    uint64_t word;
+    uint64_t offset = layout_count_offset(check_layout(world), row, client);
+    memcpy(&word, (const uint8_t *)world->memory[0].base + offset, sizeof word);
+    return word;
+}
+
+static uint64_t sum_row(const struct world *world, uint32_t row, uint16_t number) {
+    uint64_t sum = 0;
+    for (uint32_t c = 0; c < layout_count_words(check_layout(world)); c++) {
+        uint64_t word = counted(world, row, c);
+        sum += word != 0 && count_number(word) == number ? word : 0;
+    }
+    return sum & COUNT_KEYS_MASK;
+}
+
+static struct dm_count keys_of_number(const struct world *world, uint16_t number) {
+    const struct layout *layout = check_layout(world);
+    struct dm_count keys = {0, 0};
+    for (uint32_t t = 0; t < layout->super.subtables; t++) {
+        for (uint16_t slot = 0; slot < INDEX_SLOTS; slot++) {
+            uint64_t word = check_word(world, t, slot, 0);
+            const struct object_header *header = check_at(world, word_address(word), 0);
+            if (word_is_live(word) && header->space == number) {
+                keys.keys += count_object(header) != COUNT_NOTHING;
+                keys.expiring += count_object(header) == COUNT_EXPIRING;
+            }
+        }
+    }
+    return keys;
+}
+
+bool check_counts(const struct world *world) {
+    const struct layout *layout = check_layout(world);
+    const uint8_t *node = world->memory[0].base;
+    struct epoch_line line;
+    struct space_table table;
+    memcpy(&line, node + layout->epoch_offset, sizeof line);
+    memcpy(&table, node + layout->spaces_offset, sizeof table);
+    bool doubt = line.miscounts != line.recounted;
+    for (uint32_t s = 0; s < WORLD_SESSIONS_MAX; s++) {
+        doubt |= world->session[s] != NULL && world->session[s]->counts.doubt;
+    }
+    for (uint16_t s = 0; s < DM_SPACES && !doubt; s++) {
+        uint16_t number = space_number(table.words[s], s);
+        struct dm_count keys = keys_of_number(world, number);
+        assert_int_equal(sum_row(world, number % DM_SPACES, number), keys.keys);
+        assert_int_equal(sum_row(world, number % DM_SPACES + COUNT_EXPIRING_ROW, number), keys.expiring);
+    }
+    return doubt;
+}
+
 struct census check_at_rest(const struct world *world) {
     const struct layout *layout = check_layout(world);
     struct census census = {0};
@@ -167,5 +224,6 @@ struct census check_at_rest(const struct world *world) {
     }
     free(found);
     check_blocks(world, &census);
+    (void)check_counts(world);
     return census;
 }

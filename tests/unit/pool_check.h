@@ -24,8 +24,13 @@ struct census {
     uint64_t blocks_free, blocks_system, blocks_owned, blocks_orphan;
 };
 
+/* Are the counts of keys in doubt (count.h)? If not: fails the test unless they, with what sessions have not written
+ * yet, are the number of keys in each space. At rest. */
+bool check_counts(const struct world *world);
+
 /* At rest: replicas of all slots and block words are equal; every live word's object is whole on every replica, in a
- * block that is somebody's; no key has two live slots, no object two slots. Fails the test otherwise. */
+ * block that is somebody's; no key has two live slots, no object two slots; the
+ * counts of keys are right or in doubt. Fails the test otherwise. */
 struct census check_at_rest(const struct world *world);
 
 #endif

@@ -198,7 +198,7 @@ static void what_is_not_the_pool_that_was_meant_is_refused(void **state) {
 
     struct superblock good = *super_of(&nodes, 1);
     super_of(&nodes, 1)->version = LAYOUT_VERSION + 1;
-    assert_refused(&nodes, DM_INCOMPATIBLE, "this program knows version 3");
+    assert_refused(&nodes, DM_INCOMPATIBLE, "this program knows version 4");
     *super_of(&nodes, 1) = good;
     super_of(&nodes, 1)->clients++;
     assert_refused(&nodes, DM_INCOMPATIBLE, "damaged");

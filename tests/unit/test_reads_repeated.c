@@ -1,4 +1,4 @@
-/* test_reads_repeated.c: what only reads goes on behind a short break of its link; what writes is test_open_round.c's. */
+/* test_reads_repeated.c: what only reads goes on behind a short break of its link; writes are test_open_round.c's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
