@@ -40,6 +40,7 @@ LIBDM_SRC := $(sort $(wildcard libdm/*.c libdm/*/*.c libdm/*/*.S))
 GATEWAY_SRC := $(sort $(wildcard gateway/*.c))
 MEMSERVER_SRC := $(sort $(wildcard memserver/*.c))
 CTL_SRC := $(sort $(wildcard ctl/*.c))
+COORDINATOR_SRC := $(sort $(wildcard coordinator/*.c))
 COMMON_SRC := $(sort $(wildcard tests/common/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SHARED_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
@@ -59,35 +60,40 @@ LIBDM_OBJ := $(call objects,$(LIBDM_SRC))
 GATEWAY_OBJ := $(call objects,$(filter-out gateway/main.c,$(GATEWAY_SRC)))
 MEMSERVER_OBJ := $(call objects,$(filter-out memserver/main.c,$(MEMSERVER_SRC)))
 CTL_OBJ := $(call objects,$(CTL_SRC))
+COORDINATOR_OBJ := $(call objects,$(filter-out coordinator/main.c,$(COORDINATOR_SRC)))
 COMMON_OBJ := $(call objects,$(COMMON_SRC))
 UNIT_SHARED_OBJ := $(call objects,$(UNIT_SHARED_SRC))
-ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(CTL_SRC) $(COMMON_SRC) $(UNIT_SRC) \
-	$(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC) $(FUZZ_SHARED) $(FUZZ_SRC))
+ALL_OBJ := $(call objects,$(LIBDM_SRC) $(GATEWAY_SRC) $(MEMSERVER_SRC) $(CTL_SRC) $(COORDINATOR_SRC) \
+	$(COMMON_SRC) $(UNIT_SRC) $(UNIT_SHARED_SRC) $(PROGRAM_SRC) $(WHOLE_SRC) $(FUZZ_SHARED) $(FUZZ_SRC))
 
 LIBDM_LIBS := -lrdmacm -libverbs -lcrypto -lisal -lxxhash -lm
-GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma -lssl -lcrypto
+GATEWAY_LIBS := -levent -levent_pthreads -linih -lnuma -lssl -lcurl -ljson-c -lcrypto
 MEMSERVER_LIBS := -linih -lnuma
 CTL_LIBS := -linih -ljson-c
+COORDINATOR_LIBS := -linih -lcurl -ljson-c
 
 PRODUCT := $(BUILD)/libdm.a $(BUILD)/libdm.so \
 	$(if $(filter gateway/main.c,$(GATEWAY_SRC)),$(BUILD)/fusegate) \
 	$(if $(filter memserver/main.c,$(MEMSERVER_SRC)),$(BUILD)/fusegate-memserver) \
-	$(if $(filter ctl/main.c,$(CTL_SRC)),$(BUILD)/fusegate-ctl)
+	$(if $(filter ctl/main.c,$(CTL_SRC)),$(BUILD)/fusegate-ctl) \
+	$(if $(filter coordinator/main.c,$(COORDINATOR_SRC)),$(BUILD)/fusegate-coordinator)
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 PROGRAMS := $(patsubst %.c,$(BUILD)/tests/%,$(PROGRAM_SRC:tests/%=%))
-ARCHIVES := $(BUILD)/gateway.a $(BUILD)/memserver.a $(BUILD)/libdm.a
+ARCHIVES := $(BUILD)/gateway.a $(BUILD)/coordinator.a $(BUILD)/memserver.a $(BUILD)/libdm.a
 
 # A test links the layers whose headers it includes, so that one layer can be tested while another does not compile.
 empty :=
 space := $(empty) $(empty)
 users = $(shell grep -lE '^\#include "($(subst $(space),|,$(strip $(notdir $(wildcard $(1)/*.h)))))"' \
 	/dev/null $(UNIT_SRC) $(UNIT_SHARED_SRC) $(COMMON_SRC) $(PROGRAM_SRC))
-GATEWAY_USERS := $(call users,gateway)
+COORDINATOR_USERS := $(call users,coordinator)
+GATEWAY_USERS := $(COORDINATOR_USERS) $(call users,gateway)
 MEMSERVER_USERS := $(GATEWAY_USERS) $(call users,memserver)
-archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) \
+archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a $(BUILD)/coordinator.a) \
 	$(if $(filter $(1),$(MEMSERVER_USERS)),$(BUILD)/memserver.a) $(BUILD)/libdm.a
 # Unit tests may run over RDMA, and serve the memory themselves then.
-unit_archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a) $(BUILD)/memserver.a $(BUILD)/libdm.a
+unit_archives_of = $(if $(filter $(1),$(GATEWAY_USERS)),$(BUILD)/gateway.a $(BUILD)/coordinator.a) \
+	$(BUILD)/memserver.a $(BUILD)/libdm.a
 
 .PHONY: all unit tests fuzzers run test sim model explore fuzz rdma-test test-all bench install uninstall clean
 .PHONY: format help FORCE
@@ -110,9 +116,11 @@ $(BUILD)/.sources: FORCE
 # What a folder may include is the layering: libdm sees only itself. (-iquote: libdm/assert.h is not <assert.h>.)
 $(BUILD)/obj/libdm/%.o: INCLUDES := -iquote libdm
 $(BUILD)/obj/memserver/%.o: INCLUDES := -iquote memserver -iquote libdm
-$(BUILD)/obj/gateway/%.o: INCLUDES := -iquote gateway -iquote memserver -iquote libdm
+$(BUILD)/obj/gateway/%.o: INCLUDES := -iquote gateway -iquote coordinator -iquote memserver -iquote libdm
 $(BUILD)/obj/ctl/%.o: INCLUDES := -iquote ctl -iquote gateway -iquote memserver -iquote libdm
-$(BUILD)/obj/tests/%.o: INCLUDES := -iquote tests/common -iquote gateway -iquote memserver -iquote libdm
+$(BUILD)/obj/coordinator/%.o: INCLUDES := -iquote coordinator -iquote gateway -iquote memserver -iquote libdm
+$(BUILD)/obj/tests/%.o: INCLUDES := -iquote tests/common -iquote coordinator -iquote gateway -iquote memserver \
+	-iquote libdm
 $(BUILD)/obj/bench/%.o: INCLUDES := -iquote tests/common -iquote gateway -iquote memserver -iquote libdm
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/.flags
@@ -130,6 +138,7 @@ $(BUILD)/obj/%.o: %.S $(BUILD)/.flags
 $(BUILD)/libdm.a: $(LIBDM_OBJ)
 $(BUILD)/gateway.a: $(GATEWAY_OBJ)
 $(BUILD)/memserver.a: $(MEMSERVER_OBJ)
+$(BUILD)/coordinator.a: $(COORDINATOR_OBJ)
 $(BUILD)/tests/common.a: $(COMMON_OBJ)
 $(BUILD)/unit/shared.a: $(UNIT_SHARED_OBJ)
 $(BUILD)/%.a: $(BUILD)/.sources
@@ -152,6 +161,11 @@ $(BUILD)/fusegate-memserver: $(BUILD)/obj/memserver/main.o $(BUILD)/memserver.a 
 $(BUILD)/fusegate-ctl: $(CTL_OBJ) $(ARCHIVES)
 	$(SAY) LINK $@
 	$(Q)$(CC) -o $@ $(LINK) $^ $(CTL_LIBS) $(LIBDM_LIBS)
+
+# What a coordinator needs of a gateway, and a gateway of a coordinator, is not the same.
+$(BUILD)/fusegate-coordinator: $(BUILD)/obj/coordinator/main.o $(COORDINATOR_OBJ) $(ARCHIVES)
+	$(SAY) LINK $@
+	$(Q)$(CC) -o $@ $(LINK) $^ $(COORDINATOR_LIBS) $(LIBDM_LIBS)
 
 define unit_program
 $(BUILD)/unit/$(1:tests/unit/%.c=%): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/unit/shared.a $(call unit_archives_of,$(1))
@@ -233,7 +247,7 @@ bench:
 	@BUILD=$(BUILD) bench/run
 
 format:
-	clang-format -i $$(find libdm gateway memserver ctl tests bench -name '*.[ch]')
+	clang-format -i $$(find libdm gateway memserver ctl coordinator tests bench -name '*.[ch]')
 
 # ---- Install --------------------------------------------------------------------------------------------------------
 
@@ -258,7 +272,8 @@ export PC
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(DOC_DIR)/conf
-	install -m 755 $(filter %/fusegate %/fusegate-memserver %/fusegate-ctl,$(PRODUCT)) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter %/fusegate %/fusegate-memserver %/fusegate-ctl %/fusegate-coordinator,$(PRODUCT)) \
+		 $(DESTDIR)$(PREFIX)/bin
 	install -m 644 libdm/dm.h $(DESTDIR)$(PREFIX)/include/dm.h
 	install -m 644 $(BUILD)/libdm.a $(DESTDIR)$(LIBDIR)/libdm.a
 	install -m 755 $(BUILD)/libdm.so $(DESTDIR)$(LIBDIR)/libdm.so.$(VERSION)
@@ -270,7 +285,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/fusegate $(DESTDIR)$(PREFIX)/bin/fusegate-memserver \
-		$(DESTDIR)$(PREFIX)/bin/fusegate-ctl \
+		$(DESTDIR)$(PREFIX)/bin/fusegate-ctl $(DESTDIR)$(PREFIX)/bin/fusegate-coordinator \
 		$(DESTDIR)$(PREFIX)/include/dm.h $(DESTDIR)$(LIBDIR)/libdm.a $(DESTDIR)$(LIBDIR)/libdm.so \
 		$(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libdm.so.$(VERSION) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/libdm.pc
@@ -280,7 +295,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make            build libdm, fusegate, fusegate-memserver and fusegate-ctl into build/'
+	@echo 'make            build libdm, and fusegate with its -memserver, -ctl and -coordinator, into build/'
 	@echo 'make run        install what is missing, build, start a gateway with an embedded pool (ARGS=...)'
 	@echo 'make test       install what is missing, build, run all tests: minutes'
 	@echo 'make test-all   the same at length, and unit tests under sanitizers and with clang'

@@ -77,6 +77,8 @@ static const char *status_error_text(enum dm_status status) {
         return "UNKNOWN The outcome is not known: the command may or may not have been executed";
     case DM_BUSY:
         return "TRYAGAIN A limit of this gateway is reached, try again";
+    case DM_NO_LEASE:
+        return "CLUSTERDOWN The lease of this gateway has run out; nothing was changed";
     case DM_CORRUPT:
         return "CORRUPT The pool does not hold what it must at this key";
     case DM_INCOMPATIBLE:

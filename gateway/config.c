@@ -110,8 +110,16 @@ static const struct config_key keys[] = {
     {"pool", "cache", NULL, CONFIG_SIZE, AT(cache_bytes), MB, TB, "64mb", NULL, false, "index cache of this gateway"},
     {"pool", "copies", NULL, CONFIG_SIZE, AT(copy_bytes), MB, TB, "64mb", NULL, false,
      "copies of small objects in this gateway, for writes in two round trips"},
+    {"pool", "lease_ms", NULL, CONFIG_U32, AT(lease_ms), 0, 600000, "5000", NULL, false,
+     "a gateway that has not shown for so long that it lives is ended by fusegate-coordinator; 0 = never"},
     {"pool", "embedded_nodes", NULL, CONFIG_U32, AT(embedded_nodes), 1, DM_NODES_MAX, "3", NULL, false,
      "memory nodes of the embedded pool"},
+    {"coordinator", "kind", NULL, CONFIG_TEXT, AT(coordinator_kind), 1, 0, "builtin", "builtin etcd", false,
+     "who knows which gateways live: builtin = the pool itself, for one fusegate-coordinator; etcd = an etcd cluster"},
+    {"coordinator", "etcd", NULL, CONFIG_TEXT, AT(coordinator_etcd), 0, 0, "", NULL, false,
+     "kind = etcd: its members, http://host:port, separated by commas"},
+    {"coordinator", "ttl", NULL, CONFIG_U32, AT(coordinator_ttl_s), 2, 3600, "5", NULL, false,
+     "kind = etcd: seconds without etcd after which a gateway refuses commands until it is back"},
     {"memserver", "memory", NULL, CONFIG_SIZE, AT(memory_bytes), 16 * MB, 64 * TB, "1gb", NULL, false,
      "memory of each node of the embedded pool; pages are used when they are first needed"},
     {"memserver", "numa_node", NULL, CONFIG_I32, AT(numa_node), -1, 1023, "-1", NULL, false,
@@ -293,8 +301,8 @@ static bool source_assign(struct source *source, const char *section, const char
     }
     if (key == NULL && !section_exists(section)) {
         snprintf(source->message, sizeof source->message,
-                 "[%.100s] %.100s: no such section; there are [gateway], [pool], [rdma] and [memserver]", section,
-                 name);
+                 "[%.100s] %.100s: no such section; there are [gateway], [pool], [rdma], [coordinator] and [memserver]",
+                 section, name);
         return false;
     }
     if (key == NULL) {
@@ -428,6 +436,10 @@ static bool config_check(const struct config *config, char *error, size_t error_
     if (config->memservers[0] == '\0' && config->replicas > config->embedded_nodes) {
         snprintf(error, error_bytes, "[pool] replicas = %u: the embedded pool has only %u nodes (embedded_nodes)",
                  config->replicas, config->embedded_nodes);
+        return false;
+    }
+    if (strcmp(config->coordinator_kind, "etcd") == 0 && config->coordinator_etcd[0] == '\0') {
+        snprintf(error, error_bytes, "[coordinator] kind = etcd: etcd must name the members, http://host:port");
         return false;
     }
     if (config->memservers[0] == '\0' && strcmp(config->fabric, "local") != 0) {

@@ -49,8 +49,13 @@ struct config {
     uint64_t region_bytes, block_bytes;
     uint32_t subtables;
     uint64_t cache_bytes, copy_bytes;
+    uint32_t lease_ms;        /* 0 = none */
     uint32_t embedded_nodes;  /* 3 */
     struct rdma_setting rdma; /* [rdma] */
+    /* [coordinator] */
+    char coordinator_kind[16]; /* builtin, etcd */
+    char coordinator_etcd[1024];
+    uint32_t coordinator_ttl_s;
     /* [memserver], for the embedded pool */
     uint64_t memory_bytes;                               /* per node */
     int numa_node;                                       /* -1 = any */

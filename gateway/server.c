@@ -18,6 +18,7 @@
 #include "acl.h"
 #include "acl_log.h"
 #include "bus.h"
+#include "etcd_member.h"
 #include "latency.h"
 #include "live.h"
 #include "log.h"
@@ -46,6 +47,7 @@ struct life { /* of server_run */
     struct event_base *base;
     struct event *signals[SIGNALS];
     struct storage *storage;
+    struct etcd_member *member; /* NULL: [coordinator] kind is not etcd */
     struct acceptor *acceptor;
     struct server_http *http;
     uint32_t workers_started;
@@ -243,6 +245,24 @@ static void rights_close(struct life *life) {
     }
 }
 
+/* A gateway is a member before any of its sessions joins the pool. */
+static bool membership_open(struct life *life) {
+    const struct config *config = life->server.config;
+    struct dm_pool_info info;
+
+    if (config->memservers[0] == '\0' || strcmp(config->coordinator_kind, "etcd") != 0) {
+        return true;
+    }
+    dm_pool_info(life->server.pool, &info);
+    const struct etcd_member_config member = {.env = life->server.env,
+                                              .endpoints = config->coordinator_etcd,
+                                              .ttl_s = config->coordinator_ttl_s,
+                                              .pool_id = info.pool_id,
+                                              .identity = dm_fabric_identity(life->server.fabric),
+                                              .pool = life->server.pool};
+    return etcd_member_open(&member, &life->member, life->error, sizeof life->error);
+}
+
 static bool life_begin(struct life *life) {
     struct server *server = &life->server;
 
@@ -252,7 +272,7 @@ static bool life_begin(struct life *life) {
         return false;
     }
     if (!signals_open(life) || !rights_open(life) ||
-        !storage_open(server, &life->storage, life->error, sizeof life->error) ||
+        !storage_open(server, &life->storage, life->error, sizeof life->error) || !membership_open(life) ||
         !acceptor_open(server, life->base, &life->acceptor, life->error, sizeof life->error) || !workers_start(life)) {
         return false;
     }
@@ -280,6 +300,9 @@ static void life_end(struct life *life) {
     if (!workers_stop(life)) {
         log_write(DM_LOG_WARNING, "commands were still in flight when the time for stopping was over");
         return; /* what they use must stay; the process ends now */
+    }
+    if (life->member != NULL) {
+        etcd_member_close(life->member);
     }
     if (life->storage != NULL) {
         storage_close(&life->server, life->storage);

@@ -70,6 +70,7 @@ bool storage_open(struct server *server, struct storage **out, char *error, size
         .subtables = config->subtables,
         .cache_bytes = config->cache_bytes,
         .copy_bytes = config->copy_bytes,
+        .lease_ms = config->memservers[0] == '\0' ? 0 : config->lease_ms, /* an embedded pool ends with the gateway */
     };
     struct storage *storage = calloc(1, sizeof *storage);
 

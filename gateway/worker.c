@@ -348,12 +348,22 @@ static int worker_wait_flags(struct worker *worker, uint64_t wait_ns) {
     return EVLOOP_ONCE;
 }
 
+/* Nothing in the pool is this process's any more: there is nothing to give back, and nobody to answer for. */
+static void worker_end_fenced(void) {
+    log_write(DM_LOG_WARNING, "this gateway did not show in time that it lives, was taken for dead and cut off from "
+                              "the pool: ending; start it again");
+    _exit(1);
+}
+
 static void worker_loop(struct worker *worker) {
     struct worker_io *io = worker->io;
 
     for (;;) {
         io->turns++;
         uint64_t wait_ns = dm_session_poll(worker->session);
+        if (dm_session_is_fenced(worker->session)) {
+            worker_end_fenced();
+        }
         worker_do_due(worker);
         if (worker_finished(worker)) {
             return;

@@ -44,6 +44,7 @@ enum dm_status {
     DM_INCOMPATIBLE,    /* other format or protocol version, other pool, other geometry */
     DM_CORRUPT,         /* memory does not hold what the protocol says it must */
     DM_BUSY,            /* a bounded resource of this process is used up; try again */
+    DM_NO_LEASE,        /* this client may have been taken for dead; nothing was changed */
 };
 
 /* A short English text for a status; never NULL. */
@@ -144,6 +145,9 @@ DM_MUST_USE enum dm_status dm_fabric_open_verbs(const struct dm_env *env, const 
                                                 struct dm_fabric **out, char *error, size_t error_bytes);
 void dm_fabric_close(struct dm_fabric *fabric);
 
+/* Of this process towards the memory nodes: what struct dm_member shows as `identity`. 0: it has none (embedded). */
+uint64_t dm_fabric_identity(const struct dm_fabric *fabric);
+
 /* ---- Pool ------------------------------------------------------------------------------------------------------ */
 
 struct dm_pool;
@@ -158,6 +162,7 @@ struct dm_pool_config {
     uint64_t block_bytes;     /* unit of grant to a client, power of two; default by size of the nodes */
     uint32_t subtables;       /* index subtables of 1008 slots, power of two; default by size of the pool */
     bool existing;            /* a blank pool is refused with DM_NOT_FOUND, and not formatted */
+    uint32_t lease_ms;        /* each session promises to show within this time that it lives; 0 = it does not */
     uint64_t cache_bytes;     /* index cache of this process; default 64 MiB; not part of the geometry */
     uint64_t copy_bytes;      /* copies of small objects, for writes in two round trips; default 64 MiB; likewise */
 };
@@ -179,6 +184,10 @@ struct dm_pool_info {
 };
 void dm_pool_info(const struct dm_pool *pool, struct dm_pool_info *out);
 
+/* Behind this time of struct dm_env's clock data calls are refused with DM_NO_LEASE; UINT64_MAX (the beginning): never.
+ * For who keeps a lease elsewhere. Any thread. */
+void dm_pool_serve_until(struct dm_pool *pool, uint64_t clock_ns);
+
 /* ---- Session --------------------------------------------------------------------------------------------------- */
 
 struct dm_session;
@@ -191,6 +200,10 @@ void dm_session_close(struct dm_session *session);
 /* Polls the fabric, runs ready coroutines and due maintenance (never more than a bounded amount).
  * Returns ns until it wants to be called again: 0 = at once, UINT64_MAX = only after new requests. */
 uint64_t dm_session_poll(struct dm_session *session);
+
+/* Somebody has taken this client for dead and has cut it off from the pool, or its whole process: it can do nothing any
+ * more, and what it had was repaired. End the process, or open everything anew. */
+bool dm_session_is_fenced(const struct dm_session *session);
 
 /* A descriptor to wait on while remote operations are pending: it becomes readable when one has ended after
  * dm_session_arm returned true. -1: this fabric's operations end at once, so that nothing is ever to be waited for.

@@ -23,6 +23,8 @@ const char *dm_status_text(enum dm_status status) {
         return "memory does not hold what the protocol says it must";
     case DM_BUSY:
         return "a bounded resource is used up, try again";
+    case DM_NO_LEASE:
+        return "the lease has run out";
     }
     return "unknown status";
 }

@@ -72,7 +72,7 @@ static const struct {
 /* Sets one key, or says in `cause` what is wrong with it. */
 static bool key_set(struct node_config *config, const char *section, const char *key, const char *value,
                     char cause[static 512]) {
-    if (strcmp(section, "gateway") == 0 || strcmp(section, "pool") == 0)
+    if (strcmp(section, "gateway") == 0 || strcmp(section, "pool") == 0 || strcmp(section, "coordinator") == 0)
         return true; /* the gateway's; it checks them */
     if (strcmp(section, "rdma") == 0)
         return rdma_setting_set(&config->rdma, key, value, cause, 512);

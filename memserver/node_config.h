@@ -1,8 +1,8 @@
 /* node_config.h: the memory node's configuration: sections [memserver] and [rdma] of an INI file, and
  * --section.key=value.
  *
- * One file may serve both programs: sections [gateway] and [pool] are skipped unread. Unknown sections, unknown keys of
- * those two and values out of range are errors. Read once at start, on the main thread. */
+ * One file may serve all programs: sections [gateway], [pool] and [coordinator] are skipped unread. Unknown sections,
+ * unknown keys of those two and values out of range are errors. Read once at start, on the main thread. */
 #ifndef NODE_CONFIG_H
 #define NODE_CONFIG_H
 

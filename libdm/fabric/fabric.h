@@ -126,6 +126,7 @@ struct dm_fabric {
     uint32_t node_count;
     uint64_t node_bytes[DM_NODES_MAX]; /* memory of each node */
     uint64_t identity;                 /* of this process towards the nodes, for `fence`; 0: the provider has none */
+    _Atomic bool fenced;               /* the nodes have said that this identity is; set by providers with `fence` */
     uint64_t host;                     /* only who has the same number can fence it; 0: anybody */
 };
 

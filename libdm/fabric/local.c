@@ -243,3 +243,5 @@ enum dm_status dm_fabric_open_embedded(const struct dm_env *env, const struct dm
 }
 
 void dm_fabric_close(struct dm_fabric *fabric) { fabric->ops->close(fabric); }
+
+uint64_t dm_fabric_identity(const struct dm_fabric *fabric) { return fabric->identity; }

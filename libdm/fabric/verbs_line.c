@@ -110,6 +110,8 @@ static enum dm_status fail_rejected(const struct opening *opening) {
             reject.reason = VERBS_REASON_VERSION;
         if (reject.head.magic == VERBS_MAGIC) {
             *opening->reason = reject.reason;
+            if (reject.reason == VERBS_REASON_IDENTITY_FENCED)
+                atomic_store(&opening->fabric->head.fenced, true);
             if (reject.reason == VERBS_REASON_VERSION)
                 return fail(opening, DM_INCOMPATIBLE,
                             "it speaks version %u of the protocol, this program version %u; run the same release",

@@ -216,6 +216,8 @@ static enum dm_status node_authenticate(struct verbs_fabric *fabric, struct verb
         return DM_UNREACHABLE;
     }
     if (news.message.head.kind != VERBS_WELCOME) {
+        if (news.message.head.kind == VERBS_REFUSED && news.message.reason == VERBS_REASON_IDENTITY_FENCED)
+            atomic_store(&fabric->head.fenced, true);
         snprintf(error, error_bytes, "it refuses: %s",
                  verbs_reason_text(news.message.head.kind == VERBS_REFUSED ? news.message.reason : 0));
         return DM_INVALID;

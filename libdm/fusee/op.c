@@ -37,7 +37,7 @@ static struct fusee_op *op_take(struct dm_session *session) {
 /* Announces the session if it is idle; an operation of a caller waits for the end of a change of the spaces. */
 static enum dm_status join_epoch(struct dm_session *session, enum dm_kind kind) {
     bool wait = kind < DM_KIND_CLEAR;
-    enum dm_status status = DM_OK;
+    enum dm_status status = lease_hold(session, wait);
     while (status == DM_OK && (!session->announced || (wait && space_is_held(&session->spaces)))) {
         status = session->announced ? space_wait(session) : epoch_announce(session);
     }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "fusee/lease.h"
 #include "fusee/object.h"
 
 #define CACHE_BYTES_DEFAULT (UINT64_C(64) << 20)
@@ -71,6 +72,8 @@ enum dm_status dm_pool_open(const struct dm_pool_config *config, struct dm_pool 
     }
     pool->env = env;
     pool->fabric = config->fabric;
+    pool->lease_ms = config->lease_ms > LEASE_MS_MAX ? LEASE_MS_MAX : config->lease_ms;
+    pool->serve_until_ns = UINT64_MAX;
     struct opening opening = {.pool = pool, .config = config, .error = error, .error_bytes = error_bytes};
     enum dm_status status = attach(&opening);
     uint64_t cache_bytes = config->cache_bytes != 0 ? config->cache_bytes : CACHE_BYTES_DEFAULT;

@@ -27,6 +27,8 @@ struct dm_pool {
     _Atomic uint64_t counted_here[LAYOUT_CLIENTS_MAX / 64]; /* a bit each */
     _Atomic uint64_t recount_ns; /* recount.c: when the next try is due; UINT64_MAX: one is under way */
     _Atomic uint64_t recount_wait_ns;
+    uint32_t lease_ms;               /* of its sessions; 0: they have none */
+    _Atomic uint64_t serve_until_ns; /* dm_pool_serve_until */
 };
 
 static inline uint64_t pool_clock_ns(const struct dm_pool *pool) { return pool->env->clock_ns(pool->env->context); }

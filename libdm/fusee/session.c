@@ -125,6 +125,9 @@ static void open_coroutine(void *argument) {
     struct dm_session *session = opening->session;
     opening->status = claim_client(session, opening->error, opening->error_bytes);
     if (opening->status == DM_OK) {
+        opening->status = lease_begin(session);
+    }
+    if (opening->status == DM_OK) {
         opening->status = count_open(session);
     }
     if (opening->status == DM_OK) {
@@ -143,7 +146,8 @@ static void open_coroutine(void *argument) {
 /* Waits, for a bounded time, until what was freed may be used again: then blocks without data go back as free. */
 static void settle(struct dm_session *session) {
     for (int tick = 0; tick < CLOSE_TICKS_MAX && limbo_count(&session->limbo) != 0; tick++) {
-        if (epoch_tick(session) != DM_OK || allocator_maintain(session) != DM_OK) {
+        if (lease_hold(session, false) != DM_OK || epoch_tick(session) != DM_OK ||
+            allocator_maintain(session) != DM_OK) {
             return;
         }
         dm_coro_sleep(session->sched, TICK_NS);
@@ -331,6 +335,9 @@ static uint64_t due_after_ns(const struct dm_session *session) {
     uint64_t due_ns = session->maintaining ? UINT64_MAX : session->tick_ns;
     uint64_t open_ns = session->jobs_running ? UINT64_MAX : open_round_due_ns(session);
     due_ns = open_ns < due_ns ? open_ns : due_ns;
+    if (!session->lease.renewing && !session->lease.fenced) {
+        due_ns = session->lease.due_ns < due_ns ? session->lease.due_ns : due_ns;
+    }
     due_ns = due_ns == UINT64_MAX ? due_ns : until(due_ns, session->now_ns);
     return next_ns < due_ns ? next_ns : due_ns;
 }
@@ -347,6 +354,7 @@ uint64_t dm_session_poll(struct dm_session *session) {
             session->jobs_running = false;
         }
     }
+    lease_poll(session);
     if (!session->maintaining && session->now_ns >= session->tick_ns) {
         session->maintaining = true;
         if (dm_sched_spawn(session->sched, maintain_coroutine, session) != DM_OK) {

@@ -5,6 +5,7 @@
 #include "fusee/buffer.h"
 #include "fusee/count.h"
 #include "fusee/index.h"
+#include "fusee/lease.h"
 #include "fusee/limbo.h"
 #include "fusee/object.h"
 #include "fusee/pool.h"
@@ -86,6 +87,7 @@ struct dm_session {
     struct fusee_op *open_rounds;     /* open_round.h, a list by next_free */
     uint64_t open_round_ns;           /* when they are tried next */
     struct watch watch;
+    struct lease lease;
 
     enum dm_status refusal; /* why op_begin has answered NULL */
     struct dm_session_stats stats;

@@ -15,8 +15,14 @@ struct ctl_result ctl_run(const struct cluster *cluster, const char *words) {
     char command[4096];
     double began = clock_s();
     struct ctl_result result = {.code = -1, .text = text};
-    snprintf(command, sizeof command, "%s %s --pool.memservers=%s 2>&1 < /dev/null", servers_path("fusegate-ctl"),
-             words, cluster_memservers(cluster, NULL));
+    struct process_args args = {.argc = 0};
+    cluster_args_add(&args, cluster);
+    size_t used = (size_t)snprintf(command, sizeof command, "%s %s", servers_path("fusegate-ctl"), words);
+    for (int i = 0; i < args.argc && used < sizeof command; i++) {
+        used += (size_t)snprintf(command + used, sizeof command - used, " %s", args.argv[i]);
+        free(args.argv[i]);
+    }
+    snprintf(command + used, used < sizeof command ? sizeof command - used : 0, " 2>&1 < /dev/null");
     FILE *output = popen(command, "r");
     if (output == NULL) {
         report_abort("no shell");

@@ -135,13 +135,19 @@ const char *cluster_memservers(const struct cluster *cluster, const int *order) 
     return text;
 }
 
+void cluster_args_add(struct process_args *args, const struct cluster *cluster) {
+    process_args_add(args, "--pool.memservers=%s", cluster_memservers(cluster, NULL));
+    if (rdma_address()) {
+        process_args_add(args, "--pool.fabric=verbs");
+        rdma_args_add(args);
+    }
+}
+
 struct process *cluster_start_gateway(struct cluster *cluster, struct process_args *extra) {
     struct process_args args = {.argc = 0};
-    process_args_add(&args, "--pool.memservers=%s", cluster_memservers(cluster, NULL));
-    if (rdma_address()) {
-        process_args_add(&args, "--pool.fabric=verbs");
-        rdma_args_add(&args);
-    }
+    cluster_args_add(&args, cluster);
+    if (cluster->lease_ms > 0)
+        process_args_add(&args, "--pool.lease_ms=%d", cluster->lease_ms);
     if (cluster->replicas > 0)
         process_args_add(&args, "--pool.replicas=%d", cluster->replicas);
     args_move(&args, extra);

@@ -28,6 +28,7 @@ struct process *servers_launch_fusegate(int port, struct process_args *extra);
 struct cluster {
     int memserver_count, gateway_count, replicas;
     uint64_t memory_bytes; /* of each memory node */
+    int lease_ms;          /* of the gateways; 0: the default */
     struct process *memserver[CLUSTER_MAX];
     struct process *gateway[CLUSTER_MAX];
     char socket[CLUSTER_MAX][128];
@@ -41,6 +42,8 @@ struct process *cluster_launch_memserver(const struct cluster *cluster, int i);
 struct process *cluster_start_gateway(struct cluster *cluster, struct process_args *extra);
 /* The memory nodes' sockets, separated by commas, in an order given by indices; static text. */
 const char *cluster_memservers(const struct cluster *cluster, const int *order);
+/* Which memory nodes, and how they are reached: what all programs of the cluster are told. */
+void cluster_args_add(struct process_args *args, const struct cluster *cluster);
 /* SIGTERM to all; true when every process ended with exit code 0. */
 bool cluster_stop(struct cluster *cluster);
 

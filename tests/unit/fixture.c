@@ -99,6 +99,7 @@ static void world_pool_open(struct world *world, uint32_t s) {
         .subtables = config->subtables,
         .cache_bytes = config->cache_bytes != 0 ? config->cache_bytes : 64u << 10,
         .copy_bytes = 64u << 10,
+        .lease_ms = config->lease_ms,
     };
     char error[512] = "";
     if (dm_pool_open(&pool, &world->pool[s], error, sizeof error) != DM_OK) {

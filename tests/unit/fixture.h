@@ -37,6 +37,7 @@ struct world_config {
     uint64_t node_bytes, region_bytes, block_bytes;
     uint32_t subtables;
     uint64_t cache_bytes; /* 0: 64 KiB */
+    uint32_t lease_ms;    /* of the sessions; 0: none */
     bool one_process;     /* the sessions share one pool, and so its cache; else each is a process of its own */
     bool polled;          /* the sessions' housekeeping runs while operations do; else only in world_poll */
 };

@@ -162,10 +162,11 @@ static void errors_in_a_file_name_file_line_key_value_and_what_is_allowed(void *
 static void unknown_names_and_broken_lines_are_errors(void **state) {
     (void)state;
     assert_refused("[gateway]\nprot = 1\n", NULL, ":2: [gateway] prot: no such key; fusegate --help lists all");
-    assert_refused("[gatway]\nport = 1\n", NULL,
-                   ":2: [gatway] port: no such section; there are [gateway], [pool], [rdma] and [memserver]");
+    assert_refused(
+        "[gatway]\nport = 1\n", NULL,
+        ":2: [gatway] port: no such section; there are [gateway], [pool], [rdma], [coordinator] and [memserver]");
     assert_refused("port = 1\n", NULL,
-                   ":1: [] port: no such section; there are [gateway], [pool], [rdma] and [memserver]");
+                   ":1: [] port: no such section; there are [gateway], [pool], [rdma], [coordinator] and [memserver]");
     assert_refused("[gateway]\nport\n", NULL, ":2: neither [section], nor key = value, nor ; comment");
     assert_refused("[gateway]\nport = x\nprot = 1\n", NULL,
                    ":2: [gateway] port = 'x': must be a whole number from 0 to 65535");
