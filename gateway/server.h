@@ -92,6 +92,7 @@ struct server {
     _Atomic uint32_t monitors;  /* connections in MONITOR */
     _Atomic uint64_t next_connection_id;
     _Atomic uint64_t connections_now;
+    _Atomic uint64_t absences_noted; /* by WATCH; expired.c */
     _Atomic bool stopping;
     uint64_t started_ns;
     int64_t started_wall_ms;

@@ -135,9 +135,8 @@ static void worker_do_due(struct worker *worker) {
     }
     worker_timer_arm(worker, watch_renewal_run(worker, io->now_ns));
     if (worker->index == 0) {
-        uint64_t walk_ns = expired_watch_walk(&io->expired, io->now_ns);
-        io->worked = io->worked || walk_ns != UINT64_MAX;
-        worker_timer_arm(worker, walk_ns);
+        worker_timer_arm(worker, expired_watch_walk(&io->expired, io->now_ns));
+        io->worked = io->worked || io->expired.walking;
     }
 }
 
