@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "glob.h"
 #include "log.h"
+#include "multi_picture.h"
 #include "number.h"
 
 #define SCAN_COUNT_DEFAULT 10
@@ -82,15 +83,34 @@ static void key_list_reply(struct call *call, const struct key_list *list) {
 struct filter {
     const struct resp_arg *pattern; /* NULL: any */
     bool none;                      /* a type of which there is no key */
+    const struct multi_picture *picture;
     struct key_list list;
 };
+
+static void filter_add(struct filter *filter, const struct dm_key *key) {
+    const struct resp_arg *pattern = filter->pattern;
+
+    if (!filter->none &&
+        (pattern == NULL || glob_match_case(pattern->bytes, pattern->length, key->bytes, key->length))) {
+        key_list_add(&filter->list, key);
+    }
+}
 
 static void filter_take(void *context, const struct dm_scanned *scanned) {
     struct filter *filter = context;
 
-    if (!filter->none && (filter->pattern == NULL || glob_match_case(filter->pattern->bytes, filter->pattern->length,
-                                                                     scanned->key.bytes, scanned->key.length))) {
-        key_list_add(&filter->list, &scanned->key);
+    if (!multi_picture_hides(filter->picture, &scanned->key)) {
+        filter_add(filter, &scanned->key);
+    }
+}
+
+/* Keys that the command sees, but the store has not any more. */
+static void filter_add_gone(const struct call *call, struct filter *filter) {
+    const struct dm_key *key;
+    size_t at = 0;
+
+    while ((key = multi_picture_next_gone(call->picture, call->connection->database, &at)) != NULL) {
+        filter_add(filter, key);
     }
 }
 
@@ -180,7 +200,7 @@ static bool scan_options(struct call *call, struct filter *filter, uint32_t *cou
 }
 
 void cmd_scan(struct call *call) {
-    struct filter filter = {.pattern = NULL};
+    struct filter filter = {.picture = call->picture};
     uint32_t count = SCAN_COUNT_DEFAULT;
     uint64_t cursor;
 
@@ -201,9 +221,10 @@ void cmd_scan(struct call *call) {
 }
 
 void cmd_keys(struct call *call) {
-    struct filter filter = {.pattern = &call->argv[1]};
+    struct filter filter = {.pattern = &call->argv[1], .picture = call->picture};
     struct dm_scan scan = {call->connection->database, KEYS_AT_ONCE, filter_take, &filter};
 
+    filter_add_gone(call, &filter);
     if (walk_all(call, &scan) && list_complete(call, &filter.list)) {
         key_list_reply(call, &filter.list);
     }
@@ -214,7 +235,7 @@ void cmd_keys(struct call *call) {
  * met more often than others. */
 void cmd_randomkey(struct call *call) {
     const struct dm_env *env = call->server->env;
-    struct filter filter = {.pattern = NULL};
+    struct filter filter = {.picture = call->picture};
     struct dm_scan scan = {call->connection->database, 1, filter_take, &filter};
     uint64_t cursor = env->random_u64(env->context);
     uint32_t turns = 0;
@@ -225,6 +246,9 @@ void cmd_randomkey(struct call *call) {
             return;
         }
         turns += cursor == 0;
+    }
+    if (filter.list.count == 0) {
+        filter_add_gone(call, &filter);
     }
     if (list_complete(call, &filter.list)) {
         struct dm_key key = {0};
@@ -248,7 +272,9 @@ void cmd_dbsize(struct call *call) {
     enum dm_status status = dm_count(call->session, call->connection->database, &count);
 
     if (status == DM_OK) {
-        reply_integer(call->reply, (int64_t)count.keys);
+        int64_t keys = (int64_t)count.keys + multi_picture_difference(call->picture, call->connection->database);
+
+        reply_integer(call->reply, keys < 0 ? 0 : keys);
     } else {
         command_status_error(call, status, 0);
     }

@@ -15,6 +15,7 @@
 #include "command_table.h"
 #include "monitor.h"
 #include "multi.h"
+#include "multi_picture.h"
 #include "notify_events.h"
 #include "number.h"
 #include "worker.h"
@@ -80,6 +81,7 @@ static bool watch_key(struct call *call, struct multi *multi, const struct dm_ke
     }
     multi->watches[multi->watch_count++] = watch;
     watch_renewal_add(call->worker);
+    atomic_fetch_add_explicit(&call->server->absences_noted, watch.seen.absent, memory_order_relaxed);
     return true;
 }
 
@@ -132,6 +134,7 @@ struct exec {
     size_t key_count, key_capacity;
     uint16_t database; /* at EXEC */
     bool changed;      /* a watched key has */
+    bool *after;       /* which keys are there when all has taken effect; NULL: nobody asks */
 };
 
 /* The call that a queued command is. */
@@ -144,10 +147,17 @@ static struct call item_call(const struct exec *exec, const struct multi_item *i
     return call;
 }
 
+/* Channels of a slot stand where keys do. */
+static bool names_channels(const struct command *command) {
+    return command->handler == cmd_spublish || command->handler == cmd_ssubscribe ||
+           command->handler == cmd_sunsubscribe;
+}
+
 static bool has_keys(const struct multi_item *item) {
     size_t first, step;
 
-    return command_keys(item->command, item->argc, &first, &step) > 0 && item->command->handler != cmd_watch;
+    return command_keys(item->command, item->argc, &first, &step) > 0 && item->command->handler != cmd_watch &&
+           !names_channels(item->command);
 }
 
 /* SELECT, as far as what comes behind it is concerned. */
@@ -213,37 +223,52 @@ static bool keys_collect(struct exec *exec) {
     return added;
 }
 
+static bool flushes(const struct multi_item *item) {
+    command_handler *handler = item->command->handler;
+
+    return handler == cmd_flushdb || handler == cmd_flushall || handler == cmd_swapdb;
+}
+
+/* A flush or swap is a step of its own for the store: it cannot be one with other commands. */
+static bool flush_is_alone(const struct multi *multi) {
+    size_t count = 0, others = multi->watch_count;
+
+    for (size_t i = 0; i < multi->count; i++) {
+        count += flushes(multi->items[i]);
+        others += has_keys(multi->items[i]) || multi_picture_wanted(multi->items[i]->command);
+    }
+    return count == 0 || (count == 1 && others == 0);
+}
+
+/* Makes room for what commands that look at all keys are to be shown. */
+static bool pictures_make(struct exec *exec) {
+    bool wanted = false, made = true;
+
+    for (size_t i = 0; i < exec->multi->count; i++) {
+        wanted = wanted || multi_picture_wanted(exec->multi->items[i]->command);
+    }
+    if (!wanted) {
+        return true;
+    }
+    exec->key_count = multi_picture_sort(exec->keys, exec->key_count);
+    exec->after = calloc(exec->key_count + 1, sizeof *exec->after);
+    made = exec->after != NULL;
+    for (size_t i = 0; i < exec->multi->count && made; i++) {
+        struct multi_item *item = exec->multi->items[i];
+
+        if (multi_picture_wanted(item->command)) {
+            item->there = calloc(exec->key_count + 1, sizeof *item->there);
+            made = item->there != NULL;
+        }
+    }
+    return made;
+}
+
 static bool watch_changed(const struct exec *exec, const struct multi_watch *watch) {
     struct dm_watched now;
 
     return watch->changed || dm_watch(exec->call->session, &watch->key, &now) != DM_OK ||
            !dm_watched_same(&watch->seen, &now);
-}
-
-static bool named_before(const struct multi_item *item, size_t index) {
-    for (size_t i = 1; i < index; i++) {
-        if (item->argv[i].length == item->argv[index].length &&
-            memcmp(item->argv[i].bytes, item->argv[index].bytes, item->argv[i].length) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void note_present(struct call *call, struct multi_item *item) {
-    struct dm_key key;
-
-    if (item->command->handler != cmd_del && item->command->handler != cmd_unlink) {
-        return;
-    }
-    for (size_t i = 1; i < item->argc; i++) {
-        struct dm_read read = {0};
-
-        key = (struct dm_key){item->argv[i].bytes, (uint32_t)item->argv[i].length, call->connection->database};
-        item->present[i] = item->argv[i].length <= DM_KEY_BYTES_MAX && !named_before(item, i) &&
-                           dm_get(call->session, &key, &read) == DM_OK;
-        dm_read_release(call->session, &read);
-    }
 }
 
 /* Runs a queued command's handler, its reply goes aside. */
@@ -256,9 +281,16 @@ static void item_run(const struct exec *exec, struct multi_item *item) {
     item->output.pool = exec->call->connection->output.pool;
     aside.output = &item->output;
     call.reply = &aside;
-    note_present(&call, item);
+    call.deleted = item->deleted;
     item->command->handler(&call);
     item->ran = true;
+}
+
+/* Which keys of the transaction are there now; see multi_picture.h. */
+static void picture_note(const struct exec *exec, bool *there) {
+    if (there != NULL) {
+        multi_picture_note(exec->call->session, exec->keys, exec->key_count, there);
+    }
 }
 
 /* The function of the transaction: everything here happens in memory. */
@@ -276,7 +308,9 @@ static void exec_decide(void *context) {
         if (!item->denied && has_keys(item)) {
             item_run(exec, item);
         }
+        picture_note(exec, item->there);
     }
+    picture_note(exec, exec->after);
     database_back(exec);
 }
 
@@ -302,6 +336,18 @@ static void count_call(const struct exec *exec, const struct multi_item *item) {
                           memory_order_relaxed);
 }
 
+/* As Redis: what would make the connection a listener of another kind. */
+static bool blocks(const struct command *command) {
+    return command->handler == cmd_ssubscribe || command->handler == cmd_monitor;
+}
+
+static void refuse_to_block(struct call *call) {
+    bool monitor = call->command->handler == cmd_monitor;
+
+    command_error(call, monitor ? "ERR MONITOR isn't allowed for DENY BLOCKING client"
+                                : "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+}
+
 static void item_reply(const struct exec *exec, struct multi_item *item, uint32_t attention) {
     struct call call = item_call(exec, item);
 
@@ -317,11 +363,14 @@ static void item_reply(const struct exec *exec, struct multi_item *item, uint32_
         monitor_show(&call);
     }
     if (!item->ran) {
-        item->command->handler(&call);
+        const struct multi_picture picture = {exec->keys, exec->key_count, item->there, exec->after};
+
+        call.picture = item->there != NULL ? &picture : NULL;
+        (blocks(item->command) ? refuse_to_block : item->command->handler)(&call);
         return;
     }
     if ((attention & ATTENTION_NOTIFY) != 0 && (item->command->flags & COMMAND_WRITE) != 0) {
-        notify_executed(&call, output_peek(&item->output), item->present);
+        notify_executed(&call, output_peek(&item->output), item->deleted);
     }
     output_move(call.reply->output, &item->output);
     follow_select(exec, item);
@@ -367,13 +416,20 @@ void cmd_exec(struct call *call) {
         command_error(call, "EXECABORT Transaction discarded because of previous errors.");
         return;
     }
+    if (!flush_is_alone(exec.multi)) {
+        multi_forget(call->connection);
+        command_error(call, "EXECABORT Transaction discarded because of: FLUSHDB, FLUSHALL and SWAPDB must be the only "
+                            "command on data, and nothing may be watched");
+        return;
+    }
     exec.multi->open = false; /* what is executed from here on is not queued again */
     check_rules(&exec);
-    if (keys_collect(&exec)) {
+    if (keys_collect(&exec) && pictures_make(&exec)) {
         exec_reply(&exec, run_transaction(&exec));
     } else {
         command_status_error(call, DM_BUSY, 0);
     }
     free(exec.keys);
+    free(exec.after);
     multi_forget(call->connection);
 }

@@ -26,6 +26,8 @@ struct call {
     const struct command *command;
     size_t argc;
     const struct resp_arg *argv; /* argv[0] is the name as sent */
+    bool *deleted;               /* DEL, UNLINK: which arguments named a key that is gone now; NULL: nobody asks */
+    const struct multi_picture *picture; /* of a command that looks at all keys, inside MULTI; NULL: it is not */
 };
 
 typedef void command_handler(struct call *call);

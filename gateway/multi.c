@@ -31,6 +31,7 @@ void multi_forget(struct connection *connection) {
     }
     for (size_t i = 0; i < multi->count; i++) {
         output_free(&multi->items[i]->output);
+        free(multi->items[i]->there);
         free(multi->items[i]);
     }
     for (size_t i = 0; i < multi->watch_count; i++) {
@@ -62,18 +63,6 @@ bool multi_wants(const struct connection *connection, const struct command *comm
            handler != cmd_multi && handler != cmd_watch && handler != cmd_quit && handler != cmd_reset;
 }
 
-/* What looks at all keys would not be part of the transaction; what takes messages in cannot begin inside a reply. */
-static bool possible(const struct command *command) {
-    command_handler *handler = command->handler;
-    bool all_keys = handler == cmd_scan || handler == cmd_keys || handler == cmd_randomkey || handler == cmd_dbsize ||
-                    handler == cmd_flushdb || handler == cmd_flushall || handler == cmd_swapdb;
-    bool messages = handler == cmd_subscribe || handler == cmd_psubscribe || handler == cmd_ssubscribe ||
-                    handler == cmd_unsubscribe || handler == cmd_punsubscribe || handler == cmd_sunsubscribe ||
-                    handler == cmd_monitor;
-
-    return !all_keys && !messages && handler != cmd_debug;
-}
-
 /* A copy of the command in one piece. */
 static struct multi_item *item_make(const struct call *call, size_t *bytes) {
     size_t texts = 0;
@@ -90,8 +79,8 @@ static struct multi_item *item_make(const struct call *call, size_t *bytes) {
     item->command = call->command;
     item->argc = call->argc;
     item->argv = (struct resp_arg *)(item + 1);
-    item->present = (bool *)(item->argv + call->argc);
-    char *text = (char *)(item->present + call->argc);
+    item->deleted = (bool *)(item->argv + call->argc);
+    char *text = (char *)(item->deleted + call->argc);
 
     for (size_t i = 0; i < call->argc; i++) {
         memcpy(text, call->argv[i].bytes, call->argv[i].length);
@@ -126,11 +115,6 @@ void multi_queue(struct call *call) {
 
     if ((call->command->flags & COMMAND_NO_MULTI) != 0) {
         command_error(call, "ERR Command not allowed inside a transaction");
-        multi->dirty = true;
-        return;
-    }
-    if (!possible(call->command)) {
-        command_errorf(call, "ERR '%s' is not supported inside MULTI", call->command->name);
         multi->dirty = true;
         return;
     }

@@ -12,7 +12,8 @@ struct multi_item {
     const struct command *command;
     size_t argc;
     struct resp_arg *argv;
-    bool *present; /* DEL and UNLINK: which keys were there; for notifications */
+    bool *deleted; /* see struct call; for notifications */
+    bool *there;   /* multi_picture.h: which keys of the transaction were there at its place; NULL: nobody asks */
     /* while it is executed */
     bool denied, ran;
     struct output output;

@@ -1,8 +1,8 @@
 /* notify_events.c: see notify_events.h.
  *
  * What a command did is read from its reply and arguments, so that handlers need not know of notifications: the reply
- * is written aside, looked at, and then sent behind the messages, as Redis does. DEL and UNLINK of several keys are run
- * key by key, because their reply does not say which ones there were.
+ * is written aside, looked at, and then sent behind the messages, as Redis does. DEL and UNLINK say which keys they
+ * have removed, because their reply does not.
  */
 #include "notify_events.h"
 
@@ -12,6 +12,7 @@
 
 #include "bus.h"
 #include "cmd.h"
+#include "cmd_rename.h"
 #include "live.h"
 #include "number.h"
 #include "pubsub.h"
@@ -35,8 +36,6 @@ static const struct rule {
     {cmd_getset, "set", NOTIFY_STRING, WHEN_DONE, 1, 0},
     {cmd_mset, "set", NOTIFY_STRING, WHEN_DONE, 1, 2},
     {cmd_msetnx, "set", NOTIFY_STRING, WHEN_NOT_ZERO, 1, 2},
-    {cmd_rename, "rename_from", NOTIFY_GENERIC, WHEN_DONE, 1, 0},
-    {cmd_rename, "rename_to", NOTIFY_GENERIC, WHEN_DONE, 2, 0},
     {cmd_renamenx, "rename_from", NOTIFY_GENERIC, WHEN_NOT_ZERO, 1, 0},
     {cmd_renamenx, "rename_to", NOTIFY_GENERIC, WHEN_NOT_ZERO, 2, 0},
     {cmd_append, "append", NOTIFY_STRING, WHEN_DONE, 1, 0},
@@ -157,6 +156,36 @@ static void bitfield_published(struct call *call, const char *reply) {
     }
 }
 
+/* A key renamed to itself is left alone. */
+static void rename_published(struct call *call, const char *reply) {
+    const struct resp_arg *from = &call->argv[1], *to = &call->argv[2];
+    bool same = from->length == to->length && memcmp(from->bytes, to->bytes, from->length) == 0;
+
+    if (reply_means(reply, WHEN_DONE) && !same) {
+        event_publish(call, NOTIFY_GENERIC, "rename_from", from);
+        event_publish(call, NOTIFY_GENERIC, "rename_to", to);
+    }
+}
+
+/* COPY and MOVE: the destination may be in another database. */
+static void transfer_published(struct call *call, const char *reply) {
+    bool copies = call->command->handler == cmd_copy;
+    unsigned database = call->connection->database;
+    const struct resp_arg *to = &call->argv[copies ? 2 : 1];
+    struct dm_key other;
+
+    if (!reply_means(reply, WHEN_NOT_ZERO)) {
+        return;
+    }
+    if (rename_other_key(call, &other)) {
+        database = other.space;
+    }
+    if (!copies) {
+        event_publish(call, NOTIFY_GENERIC, "move_from", &call->argv[1]);
+    }
+    notify_publish(call->worker, call->connection, database, NOTIFY_GENERIC, copies ? "copy_to" : "move_to", to);
+}
+
 static void rules_published(struct call *call, const char *reply) {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const struct rule *rule = &rules[i];
@@ -179,6 +208,10 @@ static void published(struct call *call, const char *reply) {
         set_published(call, reply);
     } else if (handler == cmd_expire || handler == cmd_pexpire || handler == cmd_expireat || handler == cmd_pexpireat) {
         expire_published(call, reply);
+    } else if (handler == cmd_rename) {
+        rename_published(call, reply);
+    } else if (handler == cmd_copy || handler == cmd_move) {
+        transfer_published(call, reply);
     } else if (handler == cmd_bitfield) {
         bitfield_published(call, reply);
     } else if (handler == cmd_getex) {
@@ -206,42 +239,17 @@ static void run_aside(struct call *call, struct reply *aside, struct output *out
     call->reply = own;
 }
 
-/* DEL and UNLINK. */
-static void run_by_key(struct call *call) {
-    struct resp_arg argv[2] = {call->argv[0]};
-    struct output output;
-    struct reply aside;
-    long long deleted = 0;
-
-    for (size_t i = 1; i < call->argc; i++) {
-        struct call one = *call;
-
-        argv[1] = call->argv[i];
-        one.argc = 2;
-        one.argv = argv;
-        run_aside(&one, &aside, &output);
-        const char *reply = output_peek(&output);
-        if (reply[0] == '-') {
-            output_move(call->reply->output, &output);
-            output_free(&output);
-            return;
-        }
-        if (reply_means(reply, WHEN_NOT_ZERO)) {
-            deleted++;
-            event_publish(&one, NOTIFY_GENERIC, "del", &argv[1]);
-        }
-        output_free(&output);
-    }
-    reply_integer(call->reply, deleted);
+static bool deletes(const struct call *call) {
+    return call->command->handler == cmd_del || call->command->handler == cmd_unlink;
 }
 
-void notify_executed(struct call *call, const char *reply, const bool *present) {
-    if (call->command->handler != cmd_del && call->command->handler != cmd_unlink) {
+void notify_executed(struct call *call, const char *reply, const bool *deleted) {
+    if (!deletes(call)) {
         published(call, reply);
         return;
     }
     for (size_t i = 1; i < call->argc; i++) {
-        if (present[i]) {
+        if (deleted[i]) {
             event_publish(call, NOTIFY_GENERIC, "del", &call->argv[i]);
         }
     }
@@ -251,12 +259,16 @@ void notify_execute(struct call *call) {
     struct output output;
     struct reply aside;
 
-    if (call->command->handler == cmd_del || call->command->handler == cmd_unlink) {
-        run_by_key(call);
+    bool *deleted = deletes(call) ? calloc(call->argc, sizeof *deleted) : NULL;
+    if (deletes(call) && deleted == NULL) {
+        command_status_error(call, DM_BUSY, 0);
         return;
     }
+    call->deleted = deleted;
     run_aside(call, &aside, &output);
-    published(call, output_peek(&output));
+    call->deleted = NULL;
+    notify_executed(call, output_peek(&output), deleted);
+    free(deleted);
     output_move(call->reply->output, &output);
     output_free(&output);
 }

@@ -14,8 +14,7 @@ void notify_publish(struct worker *worker, struct connection *self, unsigned dat
 /* In place of the call's handler, while somebody wants notifications. */
 void notify_execute(struct call *call);
 
-/* The same for a command that was executed inside EXEC: `reply` begins its reply. present[i]: DEL and UNLINK have found
- * the key of argv[i]. */
-void notify_executed(struct call *call, const char *reply, const bool *present);
+/* The same for a command that was executed: `reply` begins its reply. deleted: see struct call; of DEL and UNLINK. */
+void notify_executed(struct call *call, const char *reply, const bool *deleted);
 
 #endif

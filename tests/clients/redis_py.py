@@ -186,6 +186,30 @@ def scan_finds_every_key_once_or_more():
 
 
 @case()
+def a_transaction_looks_at_all_keys_and_sees_its_own():
+    r.flushdb()
+    r.mset({f"scan:{i}": 1 for i in range(300)})
+    with r.pipeline() as pipe:
+        pipe.set("scan:new", 1).delete("scan:7").scan(0, match="scan:*", count=100000).dbsize()
+        pipe.delete("scan:new").set("scan:late", 1).keys("scan:*")
+        _, _, (cursor, some), size, _, _, keys = pipe.execute()
+    wanted = {f"scan:{i}".encode() for i in range(300)} - {b"scan:7"}
+    found = set(some)
+    while cursor != 0:
+        with r.pipeline() as pipe:
+            pipe.scan(cursor, match="scan:*", count=100000)
+            ((cursor, some),) = pipe.execute()
+        found |= set(some)
+    assert wanted <= found <= wanted | {b"scan:new", b"scan:late"}
+    same(size, 300)
+    same(set(keys), wanted | {b"scan:late"})
+    with r.pipeline() as pipe:
+        same(pipe.flushdb().execute(), [True])
+    same(r.dbsize(), 0)
+    r.set("behind the flush", 1)
+
+
+@case()
 def databases_are_apart():
     other = connect(db=5)
     other.set("only5", 1)
