@@ -10,6 +10,7 @@
 #include "fusee/job.h"
 #include "fusee/open_round.h"
 #include "fusee/recount.h"
+#include "fusee/transaction.h"
 
 #define TICK_NS UINT64_C(10000000)         /* while there is something to do */
 #define FAILED_TICK_NS UINT64_C(200000000) /* while a node that it needs is gone */
@@ -154,14 +155,19 @@ static void settle(struct dm_session *session) {
     }
 }
 
-/* Waits, for a bounded time, for the rounds that a failure left half done. */
+static bool has_open_rounds(const struct dm_session *session) {
+    return session->open_rounds != NULL || session->transactions != NULL;
+}
+
+/* Waits, for a bounded time, for the rounds and transactions that a failure left half done. */
 static enum dm_status end_open_rounds(struct dm_session *session) {
     uint64_t deadline_ns = pool_clock_ns(session->pool) + CLOSE_TICKS_MAX * TICK_NS; /* a try may take long */
-    while (session->open_rounds != NULL && pool_clock_ns(session->pool) < deadline_ns) {
+    while (has_open_rounds(session) && pool_clock_ns(session->pool) < deadline_ns) {
         open_round_run_all(session);
+        transaction_run_left(session);
         dm_coro_sleep(session->sched, TICK_NS);
     }
-    return session->open_rounds == NULL ? DM_OK : DM_UNREACHABLE;
+    return has_open_rounds(session) ? DM_UNREACHABLE : DM_OK;
 }
 
 static void close_coroutine(void *argument) {

@@ -20,7 +20,8 @@ struct gate_wait {
 struct gate_endpoint {
     struct dm_endpoint head;
     struct dm_endpoint *inner;
-    bool closed, dead, cut;
+    bool closed, dead;
+    uint32_t cut; /* batches that fail; UINT32_MAX: all */
     struct gate_wait *first;
     uint32_t waiting;
 };
@@ -72,7 +73,8 @@ static void gate_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     batch->failed = 0;
     dm_batch_count(base, batch);
     watch((struct gate_fabric *)base->fabric, batch);
-    if (gate->dead || gate->cut) {
+    if (gate->dead || gate->cut != 0) {
+        gate->cut -= gate->cut != 0 && gate->cut != UINT32_MAX;
         flush(&wait);
         return;
     }
@@ -301,7 +303,9 @@ void gate_break(struct dm_session *session) {
     let_go(session);
 }
 
-void gate_cut(struct dm_session *session, bool cut) { gate_of(session)->cut = cut; }
+void gate_cut(struct dm_session *session, bool cut) { gate_of(session)->cut = cut ? UINT32_MAX : 0; }
+
+void gate_cut_next(struct dm_session *session, uint32_t batches) { gate_of(session)->cut = batches; }
 
 void gate_kill(struct dm_session *session) {
     struct gate_endpoint *gate = gate_of(session);

@@ -50,6 +50,8 @@ uint32_t gate_pass_all(struct dm_session *session, uint32_t most);
 void gate_break(struct dm_session *session);
 /* Every batch that the session posts fails from now on, and nothing of it happens; until it is not cut any more. */
 void gate_cut(struct dm_session *session, bool cut);
+/* The same for its next `batches`. */
+void gate_cut_next(struct dm_session *session, uint32_t batches);
 
 /* The client dies: nothing more of what waits, or of what it posts later, takes effect. */
 void gate_kill(struct dm_session *session);

@@ -11,6 +11,7 @@
 #include "fusee/open_round.h"
 #include "fusee/session.h"
 #include "pool_check.h"
+#include "transact_call.h"
 #include "trap.h"
 
 #define PLACES_MAX 200u
@@ -240,12 +241,57 @@ static void a_session_that_closes_with_open_rounds_is_repaired(void **state) {
     }
 }
 
+/* A transaction of a and b that is cut behind its first `batches`. */
+static struct transact_call cut_transaction(struct trap *trap, uint32_t batches) {
+    struct dm_session *session = trap_session(trap, U);
+    assert_int_equal(world_put(trap->world, U, "a", "1"), DM_OK);
+    assert_int_equal(world_put(trap->world, U, "b", "1"), DM_OK);
+    struct transact_call call = transact_make(trap->world, U, TRANSACT_STEPS({"a", "+"}, {"b", "+"}));
+    gate_close(session);
+    transact_begin(&call);
+    for (uint32_t i = 0; i < batches; i++) {
+        gate_pass(session);
+    }
+    gate_cut(session, true);
+    gate_open(session);
+    transact_finish(&call);
+    return call;
+}
+
+/* While it closes the nodes can be reached again: it ends the transaction itself. */
+static void a_session_that_closes_ends_its_transaction_before_it_gives_its_record_back(void **state) {
+    (void)state;
+    uint32_t left = 0;
+    for (uint32_t r = 2; r <= 3; r++) {
+        for (uint32_t batches = 0; batches <= 6; batches++) {
+            for (uint32_t fail = 0; fail <= 2; fail++) {
+                struct trap trap = trap_open(r);
+                struct dm_session *session = trap_session(&trap, U);
+                struct transact_call call = cut_transaction(&trap, batches);
+                left += session->transactions != NULL;
+                gate_cut_next(session, session->transactions != NULL ? fail : 0);
+                world_session_close(trap.world, U);
+                struct call a = call_run(trap.world, V, CALL_INCR, "a", NULL);
+                struct call b = call_run(trap.world, V, CALL_INCR, "b", NULL);
+                assert_int_equal(a.status, DM_OK);
+                assert_int_equal(a.number, b.number);
+                assert_true(call.status == DM_OK ? a.number == 3 : a.number == 2 || a.number == 3);
+                world_session_open(trap.world, U);
+                trap.world->fake.warnings = 0; /* of the cut */
+                trap_close(&trap);
+            }
+        }
+    }
+    assert_true(left >= 12);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_write_broken_at_any_place_happens_once_or_not_at_all),
         cmocka_unit_test(a_long_outage_leaves_no_round_open),
         cmocka_unit_test(a_client_without_nodes_begins_no_writes_without_end),
         cmocka_unit_test(a_session_that_closes_with_open_rounds_is_repaired),
+        cmocka_unit_test(a_session_that_closes_ends_its_transaction_before_it_gives_its_record_back),
     };
     return cmocka_run_group_tests_name("open_round", tests, NULL, NULL);
 }
