@@ -17,6 +17,7 @@
 #include "membership.h"
 
 #define CLIENTS_MAX 1024u
+#define PRESENT_MAX 4096u /* keys of gateways: those that have just ended may still be there */
 #define NS_PER_S UINT64_C(1000000000)
 #define KEEPS_IN_LEASE 4u
 #define GRACE_LEASES 2u /* a gateway notices within a lease that etcd is back */
@@ -30,11 +31,13 @@ struct membership {
     bool acts;                 /* the key is ours */
     uint64_t acts_until_ns;    /* by our clock */
     uint64_t keep_ns, list_ns; /* when the lease is to be kept up; when the keys are to be read again */
+    uint64_t listed_ns;        /* when the last reading of the keys began */
     uint64_t judge_ns;         /* from when on keys that are missing count */
     bool failing;              /* which was logged */
     struct lease_watch watches[CLIENTS_MAX];
-    uint64_t owners[CLIENTS_MAX]; /* that former looks have found in the pool */
-    uint64_t *present;            /* identities that have a key */
+    uint64_t owners[CLIENTS_MAX];  /* of the pool's records, as the last look has found them, */
+    uint64_t seen_ns[CLIENTS_MAX]; /* and the end of the first look that has */
+    uint64_t *present;             /* identities that have a key */
     uint32_t present_count;
 };
 
@@ -62,7 +65,7 @@ static struct membership *etcd_start(const struct config *config, uint64_t pool_
     membership->env = dm_env_system();
     membership->ttl_s = config->coordinator_ttl_s;
     membership->client = etcd_open(config->coordinator_etcd, error, error_bytes);
-    membership->present = calloc(CLIENTS_MAX, sizeof *membership->present);
+    membership->present = calloc(PRESENT_MAX, sizeof *membership->present);
     if (membership->client == NULL || membership->present == NULL) {
         etcd_shut(membership);
         return NULL;
@@ -129,32 +132,40 @@ static void note_present(void *context, const char *key, const char *value) {
     struct membership *membership = context;
     const char *last = strrchr(key, '/');
     (void)value;
-    if (last != NULL && membership->present_count < CLIENTS_MAX) {
-        membership->present[membership->present_count++] = strtoull(last + 1, NULL, 16);
+    if (last != NULL && membership->present_count < PRESENT_MAX) {
+        membership->present[membership->present_count] = strtoull(last + 1, NULL, 16);
     }
+    membership->present_count++; /* above PRESENT_MAX: not all are known */
 }
 
-static bool list(struct membership *membership) {
+/* The keys, now and then: they are there for many leases of the pool's. */
+static void list(struct membership *membership) {
     const uint64_t now_ns = clock_ns(membership);
-    membership->present_count = 0;
-    if (etcd_list(membership->client, membership->gateways, note_present, membership) == ETCD_OK) {
-        note_failing(membership, false);
-        return true;
+    if (now_ns < membership->list_ns) {
+        return;
     }
-    note_failing(membership, true);
-    membership->judge_ns = now_ns + GRACE_LEASES * membership->ttl_s * NS_PER_S;
+    membership->present_count = 0;
+    bool failing = etcd_list(membership->client, membership->gateways, note_present, membership) != ETCD_OK;
+    note_failing(membership, failing);
+    failing |= membership->present_count > PRESENT_MAX;
+    membership->listed_ns = now_ns;
     membership->list_ns = now_ns + membership->ttl_s * NS_PER_S / KEEPS_IN_LEASE;
-    return false;
+    if (failing) {
+        membership->judge_ns = now_ns + GRACE_LEASES * membership->ttl_s * NS_PER_S;
+    }
 }
 
 static bool etcd_look(struct membership *membership) {
     elect(membership);
-    const bool acts = membership->acts && clock_ns(membership) < membership->acts_until_ns;
-    return acts && clock_ns(membership) >= membership->list_ns && list(membership);
+    if (!membership->acts || clock_ns(membership) >= membership->acts_until_ns) {
+        return false;
+    }
+    list(membership);
+    return true;
 }
 
 static bool is_present(const struct membership *membership, uint64_t identity) {
-    for (uint32_t i = 0; i < membership->present_count; i++) {
+    for (uint32_t i = 0; i < membership->present_count && i < PRESENT_MAX; i++) {
         if (membership->present[i] == identity) {
             return true;
         }
@@ -174,10 +185,12 @@ static bool etcd_is_over(struct membership *membership, const struct dm_member *
                                       .began_ns = began_ns,
                                       .ended_ns = ended_ns};
     const bool over = lease_watch_look(&membership->watches[client], &sight);
-    const bool known = membership->owners[client] == member->client.owner;
-    membership->owners[client] = member->client.owner;
-    const bool missing =
-        member->lease_ms != 0 && known && began_ns >= membership->judge_ns && !is_present(membership, member->identity);
+    if (membership->owners[client] != member->client.owner) {
+        membership->owners[client] = member->client.owner;
+        membership->seen_ns[client] = ended_ns;
+    }
+    const bool missing = member->lease_ms != 0 && membership->listed_ns > membership->seen_ns[client] &&
+                         began_ns >= membership->judge_ns && !is_present(membership, member->identity);
     return over || missing;
 }
 

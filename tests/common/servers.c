@@ -16,13 +16,17 @@ static const char *rdma_address(void) {
     return address && *address ? address : NULL;
 }
 
-/* What both programs share then. */
-static void rdma_args_add(struct process_args *args) {
-    const char *words = getenv("FUSEGATE_TEST_RDMA_ARGS"), *secret = getenv("FUSEGATE_TEST_SECRET");
-    char *copy = strdup(words ? words : ""), *rest = NULL;
+static void args_add_words(struct process_args *args, const char *words) {
+    char *copy = strdup(words), *rest = NULL;
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
         process_args_add(args, "%s", word);
     free(copy);
+}
+
+/* What both programs share then. */
+static void rdma_args_add(struct process_args *args) {
+    const char *words = getenv("FUSEGATE_TEST_RDMA_ARGS"), *secret = getenv("FUSEGATE_TEST_SECRET");
+    args_add_words(args, words ? words : "");
     if (secret)
         process_args_add(args, "--rdma.secret_file=%s", secret);
 }
@@ -141,6 +145,7 @@ void cluster_args_add(struct process_args *args, const struct cluster *cluster) 
         process_args_add(args, "--pool.fabric=verbs");
         rdma_args_add(args);
     }
+    args_add_words(args, cluster->extra);
 }
 
 struct process *cluster_start_gateway(struct cluster *cluster, struct process_args *extra) {

@@ -29,6 +29,7 @@ struct cluster {
     int memserver_count, gateway_count, replicas;
     uint64_t memory_bytes; /* of each memory node */
     int lease_ms;          /* of the gateways; 0: the default */
+    char extra[400];       /* arguments of gateways, coordinators and tools, separated by spaces */
     struct process *memserver[CLUSTER_MAX];
     struct process *gateway[CLUSTER_MAX];
     char socket[CLUSTER_MAX][128];

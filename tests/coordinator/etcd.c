@@ -9,109 +9,44 @@
 #include <string.h>
 
 #include "ctl_run.h"
+#include "etcd_servers.h"
 #include "report.h"
 #include "wire.h"
 
-#define MEMBERS 3
 #define GATEWAYS 2
 #define COORDINATORS 2
 #define TTL_S 3
 #define LEASE_MS 600
 
-struct etcd {
-    struct process *member[MEMBERS];
-    int client[MEMBERS], peer[MEMBERS];
-    char endpoints[256];
-};
-
-/* ---- etcd ------------------------------------------------------------------------------------------------------- */
-
-static void member_start(struct etcd *etcd, int i, bool again) {
-    struct process_args args = {.argc = 0};
-    process_args_add(&args, "etcd");
-    process_args_add(&args, "--name=m%d", i);
-    process_args_add(&args, "--data-dir=%s/etcd-%d", process_directory(), i);
-    process_args_add(&args, "--listen-client-urls=http://127.0.0.1:%d", etcd->client[i]);
-    process_args_add(&args, "--advertise-client-urls=http://127.0.0.1:%d", etcd->client[i]);
-    process_args_add(&args, "--listen-peer-urls=http://127.0.0.1:%d", etcd->peer[i]);
-    process_args_add(&args, "--initial-advertise-peer-urls=http://127.0.0.1:%d", etcd->peer[i]);
-    process_args_add(&args, "--initial-cluster=m0=http://127.0.0.1:%d,m1=http://127.0.0.1:%d,m2=http://127.0.0.1:%d",
-                     etcd->peer[0], etcd->peer[1], etcd->peer[2]);
-    process_args_add(&args, "--initial-cluster-state=%s", again ? "existing" : "new");
-    process_args_add(&args, "--heartbeat-interval=50");
-    process_args_add(&args, "--election-timeout=500");
-    process_args_add(&args, "--logger=zap");
-    etcd->member[i] = process_start("etcd", 0, &args);
-}
-
-/* It serves once a leader is elected. */
-static void etcd_await(const struct etcd *etcd) {
-    for (double began = clock_s();;) {
-        bool ready = true;
-        for (int i = 0; i < MEMBERS; i++) {
-            ready &= process_log_contains(etcd->member[i], "serving client traffic");
-        }
-        if (ready) {
-            return;
-        }
-        if (clock_s() - began > 30) {
-            report_abort("etcd does not become ready");
-        }
-        sleep_s(0.05);
-    }
-}
-
-static void etcd_start(struct etcd *etcd) {
-    size_t length = 0;
-    for (int i = 0; i < MEMBERS; i++) {
-        etcd->client[i] = process_free_port();
-        etcd->peer[i] = process_free_port();
-        length += (size_t)snprintf(etcd->endpoints + length, sizeof etcd->endpoints - length, "%shttp://127.0.0.1:%d",
-                                   i == 0 ? "" : ",", etcd->client[i]);
-    }
-    for (int i = 0; i < MEMBERS; i++) {
-        member_start(etcd, i, false);
-    }
-    etcd_await(etcd);
-}
-
-static void member_kill(struct etcd *etcd, int i) {
-    kill(etcd->member[i]->pid, SIGKILL);
-    process_wait_end(etcd->member[i], 5);
-}
-
 /* ---- Cluster ---------------------------------------------------------------------------------------------------- */
 
-static void etcd_args_add(struct process_args *args, const struct etcd *etcd) {
-    process_args_add(args, "--coordinator.kind=etcd");
-    process_args_add(args, "--coordinator.etcd=%s", etcd->endpoints);
-    process_args_add(args, "--coordinator.ttl=%d", TTL_S);
-}
-
-static struct process *gateway_start(struct cluster *cluster, const struct etcd *etcd) {
-    struct process_args args = {.argc = 0};
-    etcd_args_add(&args, etcd);
-    return cluster_start_gateway(cluster, &args);
-}
-
-static struct process *coordinator_start(const struct cluster *cluster, const struct etcd *etcd) {
+static struct process *coordinator_start(const struct cluster *cluster) {
     struct process_args args = {.argc = 0};
     process_args_add(&args, "%s", servers_path("fusegate-coordinator"));
     cluster_args_add(&args, cluster);
-    etcd_args_add(&args, etcd);
     return process_start("coordinator", 0, &args);
 }
 
-/* In one of the logs, within a time. */
-static struct process *await_line(struct process *const *processes, int count, const char *text, double seconds) {
-    for (double began = clock_s(); clock_s() - began < seconds; sleep_s(0.02)) {
-        for (int i = 0; i < count; i++) {
-            if (process_log_contains(processes[i], text)) {
-                return processes[i];
-            }
+/* Lines with this text in all of these logs. */
+static int count_lines(struct process *const *processes, int count, const char *text) {
+    int lines = 0;
+    for (int i = 0; i < count; i++) {
+        char *log = process_log_text(processes[i]);
+        for (const char *at = log; at != NULL && (at = strstr(at, text)) != NULL; at++) {
+            lines++;
         }
+        free(log);
     }
-    return NULL;
+    return lines;
+}
+
+/* Until there are more than `before`; false: not within this time. */
+static bool await_lines(struct process *const *processes, int count, const char *text, int before, double seconds) {
+    double began = clock_s();
+    while (count_lines(processes, count, text) <= before && clock_s() - began < seconds) {
+        sleep_s(0.02);
+    }
+    return count_lines(processes, count, text) > before;
 }
 
 /* ---- Load ------------------------------------------------------------------------------------------------------- */
@@ -172,16 +107,16 @@ static uint64_t sum(struct load *loads, size_t offset) {
 /* ---- Cases ------------------------------------------------------------------------------------------------------ */
 
 static void case_one_member(struct etcd *etcd, struct load *loads) {
-    for (int i = 0; i < MEMBERS; i++) {
+    for (int i = 0; i < ETCD_MEMBERS; i++) {
         uint64_t before = SUM(loads, done);
         uint64_t refused = SUM(loads, refused);
-        member_kill(etcd, i);
+        etcd_member_kill(etcd, i);
         sleep_s(1.5 * TTL_S);
         uint64_t done = SUM(loads, done) - before;
         report_case(done > 100 && SUM(loads, refused) == refused && SUM(loads, errors) == 0,
                     "member %d of etcd killed for %.0f s: nothing noticed, %llu commands", i, 1.5 * TTL_S,
                     (unsigned long long)done);
-        member_start(etcd, i, true);
+        etcd_member_restart(etcd, i);
         etcd_await(etcd);
     }
 }
@@ -189,8 +124,8 @@ static void case_one_member(struct etcd *etcd, struct load *loads) {
 static void case_all_members(struct etcd *etcd, struct load *loads, struct process *const *coordinators) {
     uint64_t before = SUM(loads, done);
     uint64_t refused = SUM(loads, refused);
-    for (int i = 0; i < MEMBERS; i++) {
-        member_kill(etcd, i);
+    for (int i = 0; i < ETCD_MEMBERS; i++) {
+        etcd_member_kill(etcd, i);
     }
     double began = clock_s();
     sleep_s(TTL_S / 4.0);
@@ -206,8 +141,8 @@ static void case_all_members(struct etcd *etcd, struct load *loads, struct proce
     sleep_s(1);
     report_case(stopped > TTL_S * 0.5 && stopped < TTL_S + 1.5 && SUM(loads, done) == at_stop,
                 "then both gateways refuse, %.1f s later (lease: %d s), and execute nothing any more", stopped, TTL_S);
-    for (int i = 0; i < MEMBERS; i++) {
-        member_start(etcd, i, true);
+    for (int i = 0; i < ETCD_MEMBERS; i++) {
+        etcd_member_restart(etcd, i);
     }
     began = clock_s();
     etcd_await(etcd);
@@ -218,39 +153,70 @@ static void case_all_members(struct etcd *etcd, struct load *loads, struct proce
                 "etcd is started again: they go on %.1f s later, with no other error %s", clock_s() - began,
                 loads[0].error);
     sleep_s(2.5 * TTL_S);
-    report_case(await_line(coordinators, COORDINATORS, "it is fenced", 0.1) == NULL, "and nobody was fenced for it");
+    report_case(count_lines(coordinators, COORDINATORS, "it is fenced") == 0, "and nobody was fenced for it");
 }
 
-static void case_hanging(struct cluster *cluster, const struct etcd *etcd, struct load *loads,
-                         struct process *const *coordinators) {
+static void case_hanging(struct cluster *cluster, struct load *loads, struct process *const *coordinators) {
+    int fences = count_lines(coordinators, COORDINATORS, "it is fenced");
+    int repairs = count_lines(&cluster->gateway[1], 1, "repaired ");
     kill(cluster->gateway[0]->pid, SIGSTOP);
     double began = clock_s();
-    struct process *by = await_line(coordinators, COORDINATORS, "it is fenced", 20);
+    bool fenced = await_lines(coordinators, COORDINATORS, "it is fenced", fences, 20);
     double took = clock_s() - began;
-    bool repaired = await_line(&cluster->gateway[1], 1, "repaired ", 10) != NULL;
+    bool repaired = await_lines(&cluster->gateway[1], 1, "repaired ", repairs, 10);
     kill(cluster->gateway[0]->pid, SIGCONT);
-    report_case(by != NULL && repaired && process_wait_end(cluster->gateway[0], 5),
+    report_case(fenced && repaired && process_wait_end(cluster->gateway[0], 5),
                 "a gateway that hangs is fenced after %.1f s (lease: %d ms), and repaired by the other", took,
                 LEASE_MS);
-    cluster->gateway[0] = gateway_start(cluster, etcd);
+    cluster->gateway[0] = cluster_start_gateway(cluster, NULL);
     loads[0].port = cluster->gateway[0]->port;
 }
 
+/* Of one gateway only: it stops by itself, before anybody takes it for dead. */
+static void case_cut_off(struct cluster *cluster, struct etcd *etcd, struct process *const *coordinators) {
+    struct wire wire;
+    const char *reply = "";
+    size_t length;
+    char words[sizeof cluster->extra];
+    char endpoint[64];
+    memcpy(words, cluster->extra, sizeof words);
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%d", etcd->client[0]);
+    etcd_words(cluster->extra, sizeof cluster->extra, endpoint, TTL_S);
+    struct process *gateway = cluster_start_gateway(cluster, NULL);
+    memcpy(cluster->extra, words, sizeof words);
+    bool served = wire_open(&wire, gateway->port) && wire_expect(&wire, "SET cut off", "+OK\r\n");
+    int fences = count_lines(coordinators, COORDINATORS, "it is fenced");
+    bool fenced = false;
+    bool refused = false;
+    etcd_member_kill(etcd, 0);
+    for (double began = clock_s(); !fenced && clock_s() - began < 5 * TTL_S; sleep_s(0.05)) {
+        fenced = count_lines(coordinators, COORDINATORS, "it is fenced") > fences;
+        refused |= wire_ask(&wire, "GET cut", &reply, &length) == WIRE_OK && strstr(reply, "lease of this") != NULL;
+    }
+    report_case(served && refused, "a gateway that alone has lost etcd refuses, by its own clock");
+    report_case(fenced && process_wait_end(gateway, 5), "then it is fenced, because its key is gone");
+    struct ctl_result repair = ctl_run(cluster, "repair"); /* idle clients hold nobody up, so nobody hurries */
+    report_case(repair.code == 0, "and can be repaired (exit code %d)", repair.code);
+    wire_close(&wire);
+    etcd_member_restart(etcd, 0);
+    etcd_await(etcd);
+}
+
 /* The lease of the one that acts must run out first. */
-static void case_coordinator_killed(const struct cluster *cluster, const struct etcd *etcd,
-                                    struct process **coordinators) {
-    struct process *acting = await_line(coordinators, COORDINATORS, "this coordinator acts", 10);
-    if (!report_case(acting != NULL, "one of %d coordinators acts", COORDINATORS)) {
+static void case_coordinator_killed(const struct cluster *cluster, struct process **coordinators) {
+    bool one = await_lines(coordinators, COORDINATORS, "this coordinator acts", 0, 10);
+    if (!report_case(one, "one of %d coordinators acts", COORDINATORS)) {
         return;
     }
+    struct process *acting = coordinators[process_log_contains(coordinators[1], "this coordinator acts")];
     struct process *other = coordinators[acting == coordinators[0]];
     kill(acting->pid, SIGKILL);
     process_wait_end(acting, 5);
     double began = clock_s();
-    bool acts = await_line(&other, 1, "this coordinator acts", 4 * TTL_S + 5) != NULL;
+    bool acts = await_lines(&other, 1, "this coordinator acts", 0, 4 * TTL_S + 5);
     report_case(acts, "it is killed: the other one acts, %.1f s later (lease: %d s)", clock_s() - began, TTL_S);
     coordinators[0] = other;
-    coordinators[1] = coordinator_start(cluster, etcd);
+    coordinators[1] = coordinator_start(cluster);
 }
 
 int main(void) {
@@ -260,19 +226,21 @@ int main(void) {
     struct process *coordinators[COORDINATORS];
     struct load loads[GATEWAYS];
     etcd_start(&etcd);
+    etcd_words(cluster.extra, sizeof cluster.extra, etcd.endpoints, TTL_S);
     cluster_start(&cluster);
     for (; cluster.gateway_count < GATEWAYS; cluster.gateway_count++) {
-        cluster.gateway[cluster.gateway_count] = gateway_start(&cluster, &etcd);
+        cluster.gateway[cluster.gateway_count] = cluster_start_gateway(&cluster, NULL);
     }
     for (int i = 0; i < COORDINATORS; i++) {
-        coordinators[i] = coordinator_start(&cluster, &etcd);
+        coordinators[i] = coordinator_start(&cluster);
     }
     loads_start(loads, &cluster);
     sleep_s(1);
-    case_coordinator_killed(&cluster, &etcd, coordinators);
+    case_coordinator_killed(&cluster, coordinators);
     case_one_member(&etcd, loads);
     case_all_members(&etcd, loads, coordinators);
-    case_hanging(&cluster, &etcd, loads, coordinators);
+    case_hanging(&cluster, loads, coordinators);
+    case_cut_off(&cluster, &etcd, coordinators);
     for (int g = 0; g < GATEWAYS; g++) {
         atomic_store(&loads[g].ending, true);
         pthread_join(loads[g].thread, NULL);
@@ -282,8 +250,6 @@ int main(void) {
     report_case(process_stop(coordinators[0], SIGTERM) == 0 && process_stop(coordinators[1], SIGTERM) == 0,
                 "the coordinators end with exit code 0 after SIGTERM");
     report_case(cluster_stop(&cluster), "and so does every other process of the pool");
-    for (int i = 0; i < MEMBERS; i++) {
-        process_stop(etcd.member[i], SIGTERM);
-    }
+    etcd_stop(&etcd);
     return report_finish();
 }

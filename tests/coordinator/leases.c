@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 #include "ctl_run.h"
+#include "etcd_servers.h"
 #include "report.h"
 #include "wire.h"
 
 #define GATEWAYS 3
 #define WRITERS 2 /* a gateway */
 #define KEYS 8
+#define ETCD_TTL_S 3
 #define HANGS 5
 #define HANGS_LONG 60
 #define LEASE_MS 400 /* unless it is given */
@@ -208,8 +210,9 @@ static bool hang_once(struct load *load, struct process *coordinator, int victim
         sleep_s(0.01);
     }
     kill(pid, SIGCONT);
+    int code = load->verbs ? 1 : 128 + SIGKILL;
     bool ended =
-        process_wait_end(cluster->gateway[victim], 5) && process_exit_code(cluster->gateway[victim]) == 128 + SIGKILL;
+        process_wait_end(cluster->gateway[victim], slow(load)) && process_exit_code(cluster->gateway[victim]) == code;
     if (!ended) {
         char *log = process_log_text(cluster->gateway[victim]);
         report_note("the gateway that hung: exit code %d, log:\n%s", process_exit_code(cluster->gateway[victim]), log);
@@ -334,7 +337,8 @@ static struct process *coordinator_start(const struct cluster *cluster) {
     process_args_add(&args, "%s", servers_path("fusegate-coordinator"));
     cluster_args_add(&args, cluster);
     struct process *process = process_start("coordinator", 0, &args);
-    for (double began = clock_s(); !process_log_contains(process, "watching the gateways");) {
+    const char *ready = cluster->extra[0] == '\0' ? "watching the gateways" : "this coordinator acts";
+    for (double began = clock_s(); !process_log_contains(process, ready);) {
         if (!process_alive(process) || clock_s() - began > 20) {
             report_abort("fusegate-coordinator does not start");
         }
@@ -346,17 +350,25 @@ static struct process *coordinator_start(const struct cluster *cluster) {
 int main(int argc, char **argv) {
     int hangs = report_long() ? HANGS_LONG : HANGS;
     int lease_ms = LEASE_MS;
-    for (int option; (option = getopt(argc, argv, "l:n:")) != -1;) {
+    bool etcd_wanted = false;
+    struct etcd etcd;
+    for (int option; (option = getopt(argc, argv, "el:n:")) != -1;) {
         if (option == '?') {
-            report_abort("usage: leases [-l lease in ms] [-n hangs]");
+            report_abort("usage: leases [-e] [-l lease in ms] [-n hangs]; -e: with etcd");
         }
-        *(option == 'l' ? &lease_ms : &hangs) = atoi(optarg);
+        etcd_wanted |= option == 'e';
+        hangs = option == 'n' ? atoi(optarg) : hangs;
+        lease_ms = option == 'l' ? atoi(optarg) : lease_ms;
     }
     struct cluster cluster = {.memserver_count = 3,
                               .gateway_count = GATEWAYS,
                               .replicas = 3,
                               .memory_bytes = UINT64_C(96) << 20,
                               .lease_ms = lease_ms};
+    if (etcd_wanted) {
+        etcd_start(&etcd);
+        etcd_words(cluster.extra, sizeof cluster.extra, etcd.endpoints, ETCD_TTL_S);
+    }
     cluster_start(&cluster);
     struct process *coordinator = coordinator_start(&cluster);
     struct load load = {
@@ -383,5 +395,8 @@ int main(int argc, char **argv) {
     report_case(check.code == 0 || check.code == 5, "the pool is in order (exit code %d)", check.code);
     report_case(process_stop(coordinator, SIGTERM) == 0, "the coordinator ends with exit code 0 after SIGTERM");
     report_case(cluster_stop(&cluster), "and so does every other process");
+    if (etcd_wanted) {
+        etcd_stop(&etcd);
+    }
     return report_finish();
 }
