@@ -551,6 +551,7 @@ struct dm_session_stats {
     uint64_t conflicts_blind_ok; /* ... of them answered OK by T1's rule */
     uint64_t rounds_split;       /* rounds won on the first backup and fixed on others */
     uint64_t rounds_resumed;     /* own rounds that were ended after a failure had left them half done */
+    uint64_t rounds_followed;    /* own rounds under which the nodes that count have changed */
     uint64_t outcomes_proved;    /* writes at r = 1 of which the words that followed told whether they had happened */
     uint64_t rounds_open;        /* own rounds that are half done now, because nodes cannot be reached */
     uint64_t reads_repeated;     /* batches that only read, posted again because a node could not be reached */

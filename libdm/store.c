@@ -32,6 +32,14 @@ static enum dm_status hand_over(struct fusee_op *op, struct dm_read *out) {
     return DM_OK;
 }
 
+/* True: it is to be done once more, because the memory nodes that count have changed. */
+static bool end_op(struct fusee_op *op, enum dm_status status) {
+    bool again = op_may_go_on(op, status);
+    find_release(op);
+    op_end(op);
+    return again;
+}
+
 enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, struct dm_read *out) {
     if (session->view != NULL) {
         return view_get(session, key, out);
@@ -39,19 +47,21 @@ enum dm_status dm_get(struct dm_session *session, const struct dm_key *key, stru
     if (store_check_key(session, key) != DM_OK) {
         return DM_NOT_FOUND; /* no such key can exist */
     }
-    struct fusee_op *op = op_begin(session, DM_KIND_GET);
-    if (op == NULL) {
-        return session->refusal;
+    for (;;) {
+        struct fusee_op *op = op_begin(session, DM_KIND_GET);
+        if (op == NULL) {
+            return session->refusal;
+        }
+        op_set_key(op, key);
+        find_start(op, FIND_FOR_READ, true);
+        enum dm_status status = find_run(op);
+        if (status == DM_OK) {
+            status = hand_over(op, out);
+        }
+        if (!end_op(op, status)) {
+            return status;
+        }
     }
-    op_set_key(op, key);
-    find_start(op, FIND_FOR_READ, true);
-    enum dm_status status = find_run(op);
-    if (status == DM_OK) {
-        status = hand_over(op, out);
-    }
-    find_release(op);
-    op_end(op);
-    return status;
 }
 
 void dm_read_release(struct dm_session *session, struct dm_read *read) {
@@ -68,15 +78,18 @@ enum dm_status dm_put(struct dm_session *session, const struct dm_key *key, cons
         return view_put(session, key, write);
     }
     enum dm_status status = store_check_key(session, key);
-    struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_PUT) : NULL;
-    if (op == NULL) {
-        return status == DM_OK ? session->refusal : status;
+    bool again = true;
+    while (again) {
+        struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_PUT) : NULL;
+        if (op == NULL) {
+            return status == DM_OK ? session->refusal : status;
+        }
+        op_set_key(op, key);
+        struct write_request request = {.write = write};
+        status = write_run(op, &request);
+        again = end_op(op, status);
+        status = again ? DM_OK : status;
     }
-    op_set_key(op, key);
-    struct write_request request = {.write = write};
-    status = write_run(op, &request);
-    find_release(op);
-    op_end(op);
     return status;
 }
 
@@ -87,16 +100,18 @@ enum dm_status dm_delete(struct dm_session *session, const struct dm_key *key) {
     if (store_check_key(session, key) != DM_OK) {
         return DM_NOT_FOUND;
     }
-    struct fusee_op *op = op_begin(session, DM_KIND_DELETE);
-    if (op == NULL) {
-        return session->refusal;
+    for (;;) {
+        struct fusee_op *op = op_begin(session, DM_KIND_DELETE);
+        if (op == NULL) {
+            return session->refusal;
+        }
+        op_set_key(op, key);
+        struct write_request request = {.remove = true};
+        enum dm_status status = write_run(op, &request);
+        if (!end_op(op, status)) {
+            return status;
+        }
     }
-    op_set_key(op, key);
-    struct write_request request = {.remove = true};
-    enum dm_status status = write_run(op, &request);
-    find_release(op);
-    op_end(op);
-    return status;
 }
 
 enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, dm_update_fn *fn, void *context,
@@ -105,23 +120,26 @@ enum dm_status dm_update(struct dm_session *session, const struct dm_key *key, d
         return view_update(session, key, fn, context, old_out);
     }
     enum dm_status status = store_check_key(session, key);
-    struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_UPDATE) : NULL;
-    if (op == NULL) {
-        return status == DM_OK ? session->refusal : status;
-    }
-    op_set_key(op, key);
-    struct write_request request = {.fn = fn, .context = context};
-    status = write_run(op, &request);
-    if (status == DM_OK && old_out != NULL) {
-        *old_out = (struct dm_read){0};
-        if (op->object != NULL) {
-            write_value_of(op, &old_out->value);
-            old_out->buffer = op->object;
-            op->object = NULL;
+    bool again = true;
+    while (again) {
+        struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_UPDATE) : NULL;
+        if (op == NULL) {
+            return status == DM_OK ? session->refusal : status;
         }
+        op_set_key(op, key);
+        struct write_request request = {.fn = fn, .context = context};
+        status = write_run(op, &request);
+        if (status == DM_OK && old_out != NULL) {
+            *old_out = (struct dm_read){0};
+            if (op->object != NULL) {
+                write_value_of(op, &old_out->value);
+                old_out->buffer = op->object;
+                op->object = NULL;
+            }
+        }
+        again = end_op(op, status);
+        status = again ? DM_OK : status;
     }
-    find_release(op);
-    op_end(op);
     return status;
 }
 
@@ -162,7 +180,8 @@ static void group_add(struct group *group, const struct dm_key *key, uint32_t pl
     }
 }
 
-static void get_group(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
+/* False: it is to be done once more. */
+static bool get_group(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
                       enum dm_status *statuses) {
     struct group group = {0};
     bool open = group_open(&group, session, count);
@@ -174,6 +193,7 @@ static void get_group(struct dm_session *session, const struct dm_key *keys, uin
         }
     }
     enum dm_status all = open ? many_read(group.lead, group.ops, group.count, group.statuses, group.changed) : DM_BUSY;
+    bool again = open && op_may_go_on(group.lead, all);
     for (uint32_t i = 0; i < group.count; i++) {
         struct fusee_op *op = group.ops[i];
         statuses[group.places[i]] = all == DM_OK ? hand_over(op, &reads[group.places[i]]) : all;
@@ -186,6 +206,7 @@ static void get_group(struct dm_session *session, const struct dm_key *keys, uin
     if (group.lead != NULL) {
         op_end(group.lead);
     }
+    return !again;
 }
 
 void dm_get_many(struct dm_session *session, const struct dm_key *keys, uint32_t count, struct dm_read *reads,
@@ -198,7 +219,8 @@ void dm_get_many(struct dm_session *session, const struct dm_key *keys, uint32_t
     }
     for (uint32_t done = 0; done < count;) {
         uint32_t some = count - done < DM_KEYS_MAX ? count - done : DM_KEYS_MAX;
-        get_group(session, keys + done, some, reads + done, statuses + done);
+        while (!get_group(session, keys + done, some, reads + done, statuses + done)) {
+        }
         done += some;
     }
 }

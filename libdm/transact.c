@@ -171,9 +171,11 @@ enum dm_status view_watch(struct dm_session *session, const struct dm_key *key, 
 
 static enum dm_status look(struct transaction *tx, bool guess) {
     enum find_want want = tx->blind ? FIND_FOR_PUT : FIND_FOR_WRITE;
+    tx->lead->members = tx->session->members.word;
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
         part->op->epoch = tx->lead->epoch;
+        part->op->members = tx->lead->members;
         op_set_key(part->op, &part->key); /* parts change places, spaces their numbers */
         part->guess = guess && write_guess(part->op, want, tx->blind ? GUESS_SLOT : GUESS_VALUE);
         if (!part->guess) {
@@ -314,6 +316,9 @@ static enum dm_status run(struct transaction *tx, const struct dm_transact *requ
         }
         tx->ordered = i >= ORDERED_FROM;
         status = attempt(tx, request, i == 0, &end);
+        if (end == ATTEMPT_AGAIN && op_may_go_on(tx->lead, status)) {
+            status = DM_OK;
+        }
     }
     if (end != ATTEMPT_LEFT) {
         transaction_free(tx);
@@ -347,6 +352,7 @@ static struct transaction *open_empty(struct dm_session *session, uint32_t count
     tx->ops = (struct fusee_op **)(tx->parts + count);
     tx->statuses = (enum dm_status *)(tx->ops + count);
     tx->changed = (bool *)(tx->statuses + count);
+    transaction_enlist(tx);
     return tx;
 }
 

@@ -48,8 +48,8 @@ static enum dm_status write_log_head(struct dm_session *session, uint8_t size_cl
     uint64_t offset = layout->clients_offset + (uint64_t)session->client * LAYOUT_CLIENT_BYTES +
                       offsetof(struct client_record, log_head) + size_class * sizeof(uint64_t);
     op_batch_init(op);
-    for (uint16_t node = 0; node < layout->super.replicas; node++) {
-        dm_batch_write(&op->batch, node, offset, &op->slot_word, sizeof op->slot_word);
+    for (uint32_t c = 0; c < session->members.control_count; c++) {
+        dm_batch_write(&op->batch, session->members.control[c], offset, &op->slot_word, sizeof op->slot_word);
     }
     enum dm_status status = op_execute(op);
     op_end(op);

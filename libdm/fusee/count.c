@@ -6,10 +6,8 @@
 #include "fusee/recount.h"
 #include "fusee/session.h"
 
-#define COUNT_NODE 0
-
 static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    dm_fabric_execute(session->endpoint, batch);
+    session_execute(session, batch);
     session->stats.kind[DM_KIND_MAINTENANCE].operations++;
     return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
@@ -54,7 +52,8 @@ enum dm_status count_open(struct dm_session *session) {
     struct dm_batch batch;
     begin(session, &batch);
     for (uint32_t row = 0; row < LAYOUT_COUNT_ROWS; row++) {
-        dm_batch_read(&batch, COUNT_NODE, layout_count_offset(&session->pool->layout, row, session->client),
+        dm_batch_read(&batch, session->members.control[0],
+                      layout_count_offset(&session->pool->layout, row, session->client),
                       buffer->bytes + row * sizeof(uint64_t), sizeof(uint64_t));
     }
     enum dm_status status = execute(session, &batch);
@@ -69,6 +68,12 @@ enum dm_status count_open(struct dm_session *session) {
     }
     buffer_give(&session->buffers, buffer);
     return status;
+}
+
+void count_again(struct dm_session *session) {
+    struct counts *counts = &session->counts;
+    counts->unwritten = (UINT64_C(1) << LAYOUT_COUNT_ROWS) - 1;
+    counts->epoch = session->epoch < counts->epoch ? session->epoch : counts->epoch;
 }
 
 void count_close(struct dm_session *session) {
@@ -130,20 +135,26 @@ void count_doubt(struct dm_session *session) { session->counts.doubt = true; }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t post(struct dm_session *session, struct dm_batch *batch, uint64_t *words) {
+/* To all control nodes, the first of them last. */
+static enum dm_status write_all(struct dm_session *session, const uint64_t *words, uint64_t rows, bool doubt) {
     const struct layout *layout = &session->pool->layout;
-    const struct counts *counts = &session->counts;
-    memcpy(words, counts->words, sizeof counts->words);
-    for (uint32_t row = 0; row < LAYOUT_COUNT_ROWS; row++) {
-        if ((counts->unwritten >> row & 1) != 0) {
-            dm_batch_write(batch, COUNT_NODE, layout_count_offset(layout, row, session->client), &words[row],
-                           sizeof words[row]);
+    enum dm_status status = DM_OK;
+    for (uint32_t c = session->members.control_count; c-- > 0 && status == DM_OK;) {
+        uint16_t node = session->members.control[c];
+        struct dm_batch batch;
+        begin(session, &batch);
+        for (uint32_t row = 0; row < LAYOUT_COUNT_ROWS; row++) {
+            if ((rows >> row & 1) != 0) {
+                dm_batch_write(&batch, node, layout_count_offset(layout, row, session->client), &words[row],
+                               sizeof words[row]);
+            }
         }
+        if (doubt) {
+            dm_batch_faa(&batch, node, layout->epoch_offset + offsetof(struct epoch_line, miscounts), 1);
+        }
+        status = execute(session, &batch);
     }
-    if (counts->doubt) {
-        dm_batch_faa(batch, COUNT_NODE, layout->epoch_offset + offsetof(struct epoch_line, miscounts), 1);
-    }
-    return counts->unwritten;
+    return status;
 }
 
 enum dm_status count_write(struct dm_session *session) {
@@ -155,15 +166,14 @@ enum dm_status count_write(struct dm_session *session) {
     if (buffer == NULL) {
         return DM_BUSY;
     }
-    struct dm_batch batch;
-    begin(session, &batch);
-    uint64_t posted = post(session, &batch, (uint64_t *)buffer->bytes);
+    memcpy(buffer->bytes, counts->words, sizeof counts->words);
+    uint64_t posted = counts->unwritten;
     bool doubt = counts->doubt;
     counts->posted_epoch = counts->epoch;
     counts->epoch = UINT64_MAX;
     counts->unwritten = 0; /* what changes meanwhile is written the next time */
     counts->doubt = false;
-    enum dm_status status = execute(session, &batch);
+    enum dm_status status = write_all(session, (const uint64_t *)buffer->bytes, posted, doubt);
     if (status != DM_OK) {
         counts->unwritten |= posted;
         counts->doubt |= doubt;
@@ -196,15 +206,19 @@ static enum dm_status forget_row(struct dm_session *session, uint32_t row, uint1
     uint32_t count = layout_count_words(layout);
     struct dm_batch batch;
     begin(session, &batch);
-    dm_batch_read(&batch, COUNT_NODE, layout_count_offset(layout, row, 0), words, count * (uint32_t)sizeof *words);
+    dm_batch_read(&batch, session->members.control[0], layout_count_offset(layout, row, 0), words,
+                  count * (uint32_t)sizeof *words);
     enum dm_status status = execute(session, &batch);
     begin(session, &batch);
     for (uint32_t i = 0; i < count && status == DM_OK; i++) {
         if (words[i] == 0 || !count_is_old(words[i], number)) {
             continue;
         }
-        dm_batch_cas(&batch, COUNT_NODE, layout_count_offset(layout, row, i), words[i], count_word(number, 0));
-        if (dm_batch_room(&batch) == 0) {
+        for (uint32_t c = 0; c < session->members.control_count; c++) {
+            dm_batch_cas(&batch, session->members.control[c], layout_count_offset(layout, row, i), words[i],
+                         count_word(number, 0));
+        }
+        if (dm_batch_room(&batch) < LAYOUT_REPLICAS_MAX) {
             status = execute(session, &batch);
             begin(session, &batch);
         }
@@ -249,12 +263,12 @@ static enum dm_status look_read(struct fusee_op *op, struct look *look) {
     uint64_t *words = look->words;
     look->here = counted_here(op->session->pool);
     op_batch_init(op);
-    dm_batch_read(&op->batch, COUNT_NODE, layout->epoch_offset + offsetof(struct epoch_line, miscounts), look->marks,
-                  2 * sizeof *look->marks);
+    dm_batch_read(&op->batch, op->session->members.control[0],
+                  layout->epoch_offset + offsetof(struct epoch_line, miscounts), look->marks, 2 * sizeof *look->marks);
     for (uint16_t s = look->first; s < look->end; s++) {
         uint32_t row = op->session->spaces.number[s] % DM_SPACES;
         for (; row < COUNT_CHANGES_ROW; row += COUNT_EXPIRING_ROW, words += count) {
-            dm_batch_read(&op->batch, COUNT_NODE, layout_count_offset(layout, row, 0), words,
+            dm_batch_read(&op->batch, op->session->members.control[0], layout_count_offset(layout, row, 0), words,
                           count * (uint32_t)sizeof *words);
         }
     }

@@ -2,8 +2,8 @@
  *
  * Every client counts, for each space, the keys that it has created less those that it has removed: whose round or
  * transaction made the change counts it, once; and likewise keys that will expire. The sum over all clients, those
- * included that are no more, is the number of keys. An expired key counts until it is removed. In node 0, one word a
- * client and row, and one more (recount.c's):
+ * included that are no more, is the number of keys. An expired key counts until it is removed. On the control nodes
+ * (members.h), one word a client and row, and one more (recount.c's; on the first of these nodes only):
  *
  *     row 0 .. 15    of the spaces' numbers with this remainder     63       48 47      40 39                     0
  *                                                                  +-----------+----------+------------------------+
@@ -62,6 +62,8 @@ uint64_t count_sum(const uint64_t *words, uint32_t count, uint16_t number);
 
 /* A new session goes on from what stands in its record, and all of its process know that it counts here. */
 enum dm_status count_open(struct dm_session *session);
+/* The nodes that hold the words have changed: all are to be written once more. No I/O. */
+void count_again(struct dm_session *session);
 /* All is written; others read it from now on. */
 void count_close(struct dm_session *session);
 

@@ -6,13 +6,13 @@
 #include "fusee/allocator.h"
 #include "fusee/session.h"
 
-#define EPOCH_NODE 0
 #define RETIRE_LOOK_NS UINT64_C(20000) /* a batch is under way: some us on an adapter */
 
 /* Room for the epoch line and all announce words. */
 static struct buffer *epoch_buffer(struct dm_session *session) {
-    return buffer_take(&session->buffers,
-                       (uint32_t)(session->pool->layout.counts_offset - session->pool->layout.epoch_offset));
+    const struct layout *layout = &session->pool->layout;
+    return buffer_take(&session->buffers, (uint32_t)(layout->counts_offset - layout->epoch_offset) +
+                                              LAYOUT_REPLICAS_MAX * LAYOUT_EPOCH_BYTES);
 }
 
 static uint64_t announce_offset(const struct dm_session *session) {
@@ -20,30 +20,57 @@ static uint64_t announce_offset(const struct dm_session *session) {
 }
 
 static enum dm_status epoch_execute(struct dm_session *session, struct dm_batch *batch) {
-    dm_fabric_execute(session->endpoint, batch);
+    session_execute(session, batch);
     session->stats.kind[DM_KIND_MAINTENANCE].operations++;
     return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
 
-/* WRITEs our announce word and, behind it on the same queue pair, READs the epoch. */
+/* READs epoch line and space table of the first control node to `lines`, and the lines of the others behind them. */
+static void epoch_read_lines(struct dm_session *session, struct dm_batch *batch, uint8_t *lines, uint32_t bytes) {
+    const struct members *members = &session->members;
+    uint64_t offset = session->pool->layout.epoch_offset;
+    dm_batch_read(batch, members->control[0], offset, lines, bytes);
+    for (uint32_t c = 1; c < members->control_count; c++) {
+        dm_batch_read(batch, members->control[c], offset, lines + bytes + (c - 1) * LAYOUT_EPOCH_BYTES,
+                      LAYOUT_EPOCH_BYTES);
+    }
+}
+
+static const struct epoch_line *epoch_line_of(const uint8_t *lines, uint32_t bytes, uint32_t control) {
+    return (const struct epoch_line *)(control == 0 ? lines : lines + bytes + (control - 1) * LAYOUT_EPOCH_BYTES);
+}
+
+/* Which nodes count, as these lines say. */
+static void epoch_note_members(struct dm_session *session, const uint8_t *lines, uint32_t bytes) {
+    for (uint32_t c = 0; c < session->members.control_count; c++) {
+        members_note(session, epoch_line_of(lines, bytes, c)->members);
+    }
+}
+
+#define LINES_BYTES (LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES)
+
+/* WRITEs our announce word to all control nodes and, behind it on the same queue pairs, READs epoch and members. */
 static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t value, uint64_t *epoch) {
-    struct buffer *buffer = buffer_take(&session->buffers, sizeof value + LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES);
+    struct buffer *buffer =
+        buffer_take(&session->buffers, sizeof value + LINES_BYTES + LAYOUT_REPLICAS_MAX * LAYOUT_EPOCH_BYTES);
     if (buffer == NULL) {
         return DM_BUSY;
     }
-    uint64_t *words = (uint64_t *)buffer->bytes;
-    words[0] = value;
+    *(uint64_t *)buffer->bytes = value;
+    uint8_t *lines = buffer->bytes + sizeof value;
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-    dm_batch_write(&batch, EPOCH_NODE, announce_offset(session), &words[0], sizeof value);
-    dm_batch_read(&batch, EPOCH_NODE, session->pool->layout.epoch_offset, &words[1],
-                  LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES);
+    for (uint32_t c = 0; c < session->members.control_count; c++) {
+        dm_batch_write(&batch, session->members.control[c], announce_offset(session), buffer->bytes, sizeof value);
+    }
+    epoch_read_lines(session, &batch, lines, LINES_BYTES);
     enum dm_status status = epoch_execute(session, &batch);
     if (status == DM_OK) {
-        *epoch = words[1];
+        session->announced_word = value;
+        *epoch = ((const struct epoch_line *)lines)->epoch;
+        epoch_note_members(session, lines, LINES_BYTES);
         if (value != 0) {
-            space_note(&session->spaces,
-                       (const struct space_table *)(buffer->bytes + sizeof value + LAYOUT_EPOCH_BYTES));
+            space_note(&session->spaces, (const struct space_table *)(lines + LAYOUT_EPOCH_BYTES));
         }
     }
     buffer_give(&session->buffers, buffer);
@@ -116,7 +143,27 @@ static struct census count_announced(const uint64_t *announced, uint32_t clients
     return census;
 }
 
+/* The other control nodes follow the first: one behind it is brought up to it, and the epoch does not move on before
+ * that. */
+static void epoch_post_advance(const struct dm_session *session, struct dm_batch *batch, const uint8_t *lines,
+                               uint32_t bytes, bool advance) {
+    const struct members *members = &session->members;
+    uint64_t offset = session->pool->layout.epoch_offset;
+    uint64_t epoch = epoch_line_of(lines, bytes, 0)->epoch;
+    for (uint32_t c = 1; c < members->control_count; c++) {
+        uint64_t there = epoch_line_of(lines, bytes, c)->epoch;
+        if (there < epoch) {
+            dm_batch_cas(batch, members->control[c], offset, there, epoch);
+            advance = false;
+        }
+    }
+    for (uint32_t c = 0; c < members->control_count && advance; c++) {
+        dm_batch_cas(batch, members->control[c], offset, epoch, epoch + 1);
+    }
+}
+
 enum dm_status epoch_tick(struct dm_session *session) {
+    members_tick(session);
     const struct layout *layout = &session->pool->layout;
     struct buffer *buffer = epoch_buffer(session);
     if (buffer == NULL) {
@@ -126,7 +173,7 @@ enum dm_status epoch_tick(struct dm_session *session) {
     uint64_t freed_before = session->limbo.tail;
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-    dm_batch_read(&batch, EPOCH_NODE, layout->epoch_offset, buffer->bytes, bytes);
+    epoch_read_lines(session, &batch, buffer->bytes, bytes);
     enum dm_status status = epoch_execute(session, &batch);
     if (status != DM_OK) {
         buffer_give(&session->buffers, buffer);
@@ -142,7 +189,7 @@ enum dm_status epoch_tick(struct dm_session *session) {
     count_note(session, line, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES));
     uint64_t published = announced[session->client];
     struct census census = count_announced(announced, layout->super.clients, epoch);
-    buffer_give(&session->buffers, buffer);
+    epoch_note_members(session, buffer->bytes, bytes);
 
     session->now_ns = pool_clock_ns(session->pool);
     limbo_seal(&session->limbo, freed_before, epoch);
@@ -154,9 +201,10 @@ enum dm_status epoch_tick(struct dm_session *session) {
         uint64_t now;
         status = epoch_write_announce(session, mine + 1, &now);
     }
-    if (status == DM_OK && !census.behind && epoch_is_due(session)) {
-        dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-        dm_batch_cas(&batch, EPOCH_NODE, layout->epoch_offset, epoch, epoch + 1);
+    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    epoch_post_advance(session, &batch, buffer->bytes, bytes, !census.behind && epoch_is_due(session));
+    buffer_give(&session->buffers, buffer);
+    if (status == DM_OK && batch.count != 0) {
         status = epoch_execute(session, &batch);
     }
     allocator_drain(session);

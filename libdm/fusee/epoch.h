@@ -1,9 +1,9 @@
 /* epoch.h: reclamation epochs: nobody reuses an object that an operation in flight may still follow (trap T3).
  *
- * One epoch word and one announce word per client, all on node 0. A client announces "all my operations in flight
- * began when the epoch was at least e" as e + 1, or 0 = idle. The epoch goes from e to e + 1 only when no client
- * announces less than e, and some
- * time after its last step. A client that was idle announces itself *before* its first operation.
+ * One epoch word and one announce word per client, on the control nodes (members.h). A client announces "all my
+ * operations in flight began when the epoch was at least e" as e + 1, or 0 = idle. The epoch goes from e to e + 1 only
+ * when no client announces less than e, and some time after its last step. A client that was idle announces itself
+ * *before* its first operation.
  */
 #ifndef FUSEE_EPOCH_H
 #define FUSEE_EPOCH_H

@@ -97,7 +97,8 @@ static enum dm_status post_object(struct fusee_op *op, struct dm_batch *batch, u
         return DM_BUSY;
     }
     uint16_t near = op_locate(op, op->subtable, 0).node;
-    struct location at = op_locate(op, word_address(word), layout_replica_on(layout, word_address(word), near));
+    struct location at =
+        op_locate(op, word_address(word), layout_replica_on(&op->session->layout, word_address(word), near));
     dm_batch_read(batch, at.node, at.offset, (*object)->bytes, bytes);
     return DM_OK;
 }

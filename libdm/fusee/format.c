@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fusee/buffer.h"
+#include "fusee/members.h"
 #include "fusee/pool.h"
 #include "fusee/word.h"
 
@@ -19,6 +20,9 @@ struct joining {
     struct superblock *supers; /* registered, one per node */
     uint8_t *chunk;            /* registered, CHUNK_BYTES */
     struct dm_batch batch;
+    uint64_t silent; /* nodes that did not answer, one bit each */
+    uint64_t lost;   /* nodes that do not count any more (members.h); what they hold is not looked at */
+    uint16_t from;   /* the first that counts */
     char *error;
     size_t error_bytes;
 };
@@ -34,12 +38,63 @@ static enum dm_status join_execute(struct joining *join) {
     return DM_OK;
 }
 
+/* The newest word on members that a node with a pool shows; 0: none has lost a node yet. *of: which one shows it. */
+static uint64_t newest_members(struct joining *join, uint16_t *of) {
+    uint64_t newest = 0;
+    for (uint16_t n = 0; n < join->pool->fabric->node_count; n++) {
+        char why[256];
+        struct layout layout;
+        const struct superblock *super = &join->supers[n];
+        bool whole = (join->silent >> n & 1) == 0 && super->node_index == n &&
+                     super->nodes == join->pool->fabric->node_count &&
+                     layout_from_superblock(&layout, super, why, sizeof why) &&
+                     layout.super.node_bytes <= join->pool->fabric->node_bytes[n];
+        if (!whole) {
+            continue;
+        }
+        dm_batch_init(&join->batch, NULL);
+        struct dm_op *read = dm_batch_read(&join->batch, n, members_offset(&layout), join->chunk, sizeof(uint64_t));
+        dm_fabric_execute(join->endpoint, &join->batch);
+        uint64_t word = *(const uint64_t *)join->chunk;
+        if (read->status == DM_OP_DONE && members_number(word) > members_number(newest)) {
+            newest = word;
+            *of = n;
+        }
+    }
+    return newest;
+}
+
+/* Which nodes count? Those that do not need not answer. */
+static enum dm_status learn_lost(struct joining *join) {
+    uint16_t of = 0;
+    uint64_t word = newest_members(join, &of);
+    uint64_t settled = members_number(word) & ~UINT64_C(1); /* else sessions wait for what is being settled */
+    join->pool->members = members_word(settled, members_lost(word));
+    join->lost = members_lost(word);
+    join->from = 0;
+    while (join->lost >> join->from & 1) {
+        join->from++;
+    }
+    for (uint16_t n = 0; n < join->pool->fabric->node_count; n++) {
+        if ((join->silent & ~join->lost) >> n & 1) {
+            snprintf(join->error, join->error_bytes, "memory node %u does not answer", n);
+            return DM_UNREACHABLE;
+        }
+    }
+    return DM_OK;
+}
+
 static enum dm_status read_supers(struct joining *join) {
     dm_batch_init(&join->batch, NULL);
     for (uint16_t n = 0; n < join->pool->fabric->node_count; n++) {
         dm_batch_read(&join->batch, n, 0, &join->supers[n], sizeof join->supers[n]);
     }
-    return join_execute(join);
+    dm_fabric_execute(join->endpoint, &join->batch);
+    join->silent = 0;
+    for (uint32_t i = 0; i < join->batch.count; i++) {
+        join->silent |= (uint64_t)(join->batch.ops[i].status != DM_OP_DONE) << join->batch.ops[i].node;
+    }
+    return learn_lost(join);
 }
 
 static enum dm_status cas_state(struct joining *join, uint64_t from, uint64_t to, bool *won) {
@@ -225,6 +280,9 @@ static enum dm_status wait_ready(struct joining *join) {
         if (status != DM_OK) {
             return status;
         }
+        if ((join->lost & 1) != 0) { /* node 0 said so when it counted */
+            return DM_OK;
+        }
         uint64_t state = join->supers[0].state;
         if ((state & 0xff) == LAYOUT_READY) {
             return DM_OK;
@@ -285,8 +343,8 @@ static enum dm_status check_node(struct joining *join, uint32_t n, const struct 
         return DM_INCOMPATIBLE;
     }
     if (super->pool_id != first->super.pool_id) {
-        snprintf(join->error, join->error_bytes, "memory node %u belongs to pool %016llx, node 0 to pool %016llx", n,
-                 (unsigned long long)super->pool_id, (unsigned long long)first->super.pool_id);
+        snprintf(join->error, join->error_bytes, "memory node %u belongs to pool %016llx, node %u to pool %016llx", n,
+                 (unsigned long long)super->pool_id, join->from, (unsigned long long)first->super.pool_id);
         return DM_INCOMPATIBLE;
     }
     if (super->node_index != n) {
@@ -321,12 +379,12 @@ static enum dm_status check_wish(struct joining *join) {
     return DM_OK;
 }
 
-/* READs `bytes` from node 0 into memory of ours, through the chunk. */
+/* READs `bytes` from the first node that counts into memory of ours, through the chunk. */
 static enum dm_status fetch(struct joining *join, uint64_t offset, void *to, uint64_t bytes) {
     for (uint64_t done = 0; done < bytes;) {
         uint32_t length = bytes - done < CHUNK_BYTES ? (uint32_t)(bytes - done) : CHUNK_BYTES;
         dm_batch_init(&join->batch, NULL);
-        dm_batch_read(&join->batch, 0, offset + done, join->chunk, length);
+        dm_batch_read(&join->batch, join->from, offset + done, join->chunk, length);
         enum dm_status status = join_execute(join);
         if (status != DM_OK) {
             return status;
@@ -393,11 +451,14 @@ enum dm_status pool_attach(struct dm_pool *pool, struct dm_endpoint *endpoint, c
     join->error_bytes = error_bytes;
     enum dm_status status = wait_ready(join);
     char why[256];
-    if (status == DM_OK && !layout_from_superblock(&pool->layout, &join->supers[0], why, sizeof why)) {
-        snprintf(error, error_bytes, "memory node 0: %s", why);
+    if (status == DM_OK && !layout_from_superblock(&pool->layout, &join->supers[join->from], why, sizeof why)) {
+        snprintf(error, error_bytes, "memory node %u: %s", join->from, why);
         status = DM_INCOMPATIBLE;
     }
     for (uint32_t n = 0; n < pool->fabric->node_count && status == DM_OK; n++) {
+        if ((join->lost >> n & 1) != 0) {
+            continue;
+        }
         status = check_node(join, n, &pool->layout);
         if (status == DM_OK && pool->fabric->node_bytes[n] < pool->layout.super.node_bytes) {
             snprintf(error, error_bytes, "memory node %u has less memory than when the pool was formatted", n);

@@ -129,6 +129,7 @@ static void expire_word(struct fusee_op *op, struct job job, struct buffer *obje
     op->numbered.space = header->space;
     op->found = count_object(header);
     struct round round = {.address = job.slot, .v_old = job.word, .v_new = word_emptied(job.word), .slot = true};
+    op_work_on(op, job.slot);
     bool single = op_replicas(op) == 1;
     if (!single && !prepare_tombstone(op, header, &round, *tombstone)) {
         return;

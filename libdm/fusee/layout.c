@@ -217,9 +217,27 @@ void layout_map_rotate(const struct layout *layout, struct region_replica *map) 
     }
 }
 
+void layout_map_without(struct layout *layout, const struct region_replica *all, uint64_t lost) {
+    uint32_t replicas = layout->super.replicas;
+    for (uint32_t g = 0; g < layout->super.regions; g++) {
+        struct region_replica *to = &layout->map[g * replicas];
+        uint32_t left = 0;
+        for (uint32_t turn = 0, at = 0; turn < 2; turn++) { /* first those that are left, in their order */
+            for (uint32_t j = 0; j < replicas; j++) {
+                bool is_lost = (lost >> all[g * replicas + j].node & 1) != 0;
+                if (is_lost == (turn == 1)) {
+                    to[at++] = all[g * replicas + j];
+                    left += !is_lost;
+                }
+            }
+        }
+        layout->left[g] = (uint8_t)left;
+    }
+}
+
 uint32_t layout_replica_on(const struct layout *layout, uint64_t address, uint16_t node) {
     const struct region_replica *at = &layout->map[(address >> layout->region_shift) * layout->super.replicas];
-    for (uint32_t j = 0; j < layout->super.replicas; j++) {
+    for (uint32_t j = 0; j < layout_replicas(layout, address); j++) {
         if (at[j].node == node) {
             return j;
         }

@@ -18,8 +18,9 @@
  *   |<------------------- system blocks 0 .. s-1 ------------------------------->|<-- data blocks ...
  *
  * The map starts as a rotation (region g on nodes g, g+1, ... mod n) and is explicit, so that regions can move.
- * The epoch line, announce words, counts of keys (count.h) and client records are authoritative on node 0; the
- * directory is on every node.
+ * Nodes that are lost (members.h) drop out of it: the first of a region's nodes that is left is its primary.
+ * The epoch line, space table, announce words, counts of keys (count.h) and client records are kept on the first r
+ * nodes that are left, and the first of these counts; the directory is on every node.
  */
 #ifndef FUSEE_LAYOUT_H
 #define FUSEE_LAYOUT_H
@@ -79,7 +80,8 @@ struct epoch_line {
     uint64_t repairs;   /* counts up: every session looks for lost objects in its blocks afterwards (sweep.h) */
     uint64_t miscounts; /* counts up: the counts of keys may be wrong from here on, */
     uint64_t recounted; /* until they were mended for this value of it (recount.c) */
-    uint64_t reserved[3];
+    uint64_t members;   /* which nodes count, see members.h; this word is on every node */
+    uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct epoch_line) == LAYOUT_EPOCH_BYTES, "format");
 
@@ -90,7 +92,8 @@ struct client_record {
     uint64_t identity;   /* of its process, as its fabric knows it; 0: it has none */
     uint64_t host;       /* where that identity means something; 0: anywhere */
     uint64_t lease;      /* WRITTEN again and again by a client that promises to; see lease.h */
-    uint64_t reserved[2];
+    uint64_t rests;      /* the owner has stopped for the change of members of this word; see members.h */
+    uint64_t reserved[1];
     uint64_t log_head[SIZECLASS_COUNT]; /* global address of the first object of each list; 0 = none */
     uint64_t counters[24];
 };
@@ -105,6 +108,7 @@ struct layout {
     uint64_t counts_offset, clients_offset, regions_offset;
     uint32_t region_shift, block_shift;
     struct region_replica *map; /* regions * replicas, primary first */
+    uint8_t *left;              /* replicas of each region on nodes that are left, first in the map; NULL: all are */
 };
 
 /* Chooses what is left open (zero) in `wish` for nodes of node_bytes, and checks it; fills layout->super and the
@@ -119,6 +123,9 @@ uint32_t superblock_crc(const struct superblock *super);
 
 /* Fills the initial rotation. map: regions * replicas entries. */
 void layout_map_rotate(const struct layout *layout, struct region_replica *map);
+
+/* Fills map and `left` of a layout from the map of all nodes: without those in `lost`, one bit a node. */
+void layout_map_without(struct layout *layout, const struct region_replica *all, uint64_t lost);
 
 /* ---- Addresses ------------------------------------------------------------------------------------------------- */
 
@@ -135,6 +142,10 @@ static inline struct location layout_locate(const struct layout *layout, uint64_
         .offset = layout->regions_offset + ((uint64_t)at->frame << layout->region_shift) +
                   (address & (layout->super.region_bytes - 1)),
     };
+}
+
+static inline uint32_t layout_replicas(const struct layout *layout, uint64_t address) {
+    return layout->left == NULL ? layout->super.replicas : layout->left[address >> layout->region_shift];
 }
 
 /* The replica that lies on `node`, or 0 (the primary) when none does. */
@@ -161,7 +172,7 @@ uint64_t layout_block_word_address(const struct layout *layout, uint64_t block_n
 uint64_t layout_block_of_word(const struct layout *layout, uint64_t word_address);
 uint64_t layout_free_map_address(const struct layout *layout, uint64_t block_number);
 
-/* In node 0: a word of the counts of keys, in rows of one a client and one more (count.h). */
+/* On control nodes: a word of the counts of keys, in rows of one a client and one more (count.h). */
 #define LAYOUT_COUNT_ROWS (2u * DM_SPACES + 1u)
 static inline uint32_t layout_count_words(const struct layout *layout) { return layout->super.clients + 1; }
 static inline uint64_t layout_count_offset(const struct layout *layout, uint32_t row, uint32_t client) {

@@ -6,7 +6,6 @@
 #include "fusee/claim.h"
 #include "fusee/session.h"
 
-#define LEASE_NODE 0
 #define LEASE_SHARE 4u         /* a lease is renewed so often before it would run out */
 #define LEASE_SHARE_FAILED 16u /* the same behind a renewal that failed */
 #define NS_PER_MS UINT64_C(1000000)
@@ -18,6 +17,7 @@ static uint64_t record_offset(const struct dm_session *session) {
     return session->pool->layout.clients_offset + (uint64_t)session->client * LAYOUT_CLIENT_BYTES;
 }
 
+/* Also while the session rests (members.h): it lives. */
 static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
     dm_fabric_execute(session->endpoint, batch);
     session->stats.kind[DM_KIND_MAINTENANCE].operations++;
@@ -28,7 +28,7 @@ static enum dm_status execute(struct dm_session *session, struct dm_batch *batch
 static enum dm_status prove(struct dm_session *session, struct buffer *buffer) {
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-    dm_batch_read(&batch, LEASE_NODE, record_offset(session), buffer->bytes,
+    dm_batch_read(&batch, members_first(session), record_offset(session), buffer->bytes,
                   (uint32_t)offsetof(struct client_record, identity));
     enum dm_status status = execute(session, &batch);
     const struct client_record *record = (const struct client_record *)buffer->bytes;
@@ -44,7 +44,7 @@ static enum dm_status write_word(struct dm_session *session, struct buffer *buff
     struct dm_batch batch;
     *word = lease_word(session->pool->lease_ms, ++session->lease.count);
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-    dm_batch_write(&batch, LEASE_NODE, record_offset(session) + offsetof(struct client_record, lease), word,
+    dm_batch_write(&batch, members_first(session), record_offset(session) + offsetof(struct client_record, lease), word,
                    sizeof *word);
     return execute(session, &batch);
 }

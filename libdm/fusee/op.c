@@ -38,8 +38,18 @@ static struct fusee_op *op_take(struct dm_session *session) {
 static enum dm_status join_epoch(struct dm_session *session, enum dm_kind kind) {
     bool wait = kind < DM_KIND_CLEAR;
     enum dm_status status = lease_hold(session, wait);
-    while (status == DM_OK && (!session->announced || (wait && space_is_held(&session->spaces)))) {
-        status = session->announced ? space_wait(session) : epoch_announce(session);
+    while (status == DM_OK &&
+           (!session->announced || session->members.changing || (wait && space_is_held(&session->spaces)))) {
+        if (session->members.changing) {
+            status = members_wait(session) ? DM_OK : DM_UNREACHABLE;
+        } else {
+            uint64_t word = session->members.word;
+            status = session->announced ? space_wait(session) : epoch_announce(session);
+            if (status == DM_UNREACHABLE && members_look(session) == DM_OK &&
+                (session->members.changing || session->members.word != word)) {
+                status = DM_OK; /* while it was idle the nodes that count have changed */
+            }
+        }
     }
     return status;
 }
@@ -53,6 +63,7 @@ static struct fusee_op *op_start(struct dm_session *session, enum dm_kind kind, 
     memset(&op->cost, 0, sizeof op->cost);
     op->now_ns = session->now_ns;
     op->epoch = epoch;
+    op->members = session->members.word;
     op->asked = NULL;
     op->object = NULL;
     op->found = COUNT_NOTHING;
@@ -83,7 +94,11 @@ struct fusee_op *op_begin(struct dm_session *session, enum dm_kind kind) {
 
 struct fusee_op *op_begin_beside(const struct fusee_op *lead) {
     lead->session->operations += lead->kind < DM_KIND_CLEAR;
-    return op_start(lead->session, lead->kind, lead->epoch);
+    struct fusee_op *op = op_start(lead->session, lead->kind, lead->epoch);
+    if (op != NULL) {
+        op->members = lead->members;
+    }
+    return op;
 }
 
 struct fusee_op *op_clone(const struct fusee_op *op) {
@@ -133,6 +148,7 @@ void op_set_key(struct fusee_op *op, const struct dm_key *key) {
     op->hash = index_hash(op->key, pool->hash_seed);
     op->place = index_place(op->hash);
     op->subtable = pool->subtables[index_prefix(op->hash, pool->depth)];
+    op_work_on(op, op->subtable);
 }
 
 static void cost_add(struct dm_cost *total, const struct dm_cost *cost) {
@@ -189,6 +205,14 @@ void op_give(struct fusee_op *op) {
     session->free_ops = op;
 }
 
+/* Nothing of it is posted. */
+static void refuse(struct dm_batch *batch) {
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->ops[i].status = DM_OP_FLUSHED;
+    }
+    batch->failed = batch->count;
+}
+
 static bool only_reads(const struct dm_batch *batch) {
     for (uint32_t i = 0; i < batch->count; i++) {
         if (batch->ops[i].kind != DM_OP_READ) {
@@ -198,24 +222,61 @@ static bool only_reads(const struct dm_batch *batch) {
     return true;
 }
 
+static bool may_post(const struct fusee_op *op) {
+    const struct members *members = &op->session->members;
+    return !members->changing && members->word == op->members;
+}
+
 /* A batch has failed. What only reads is posted again for a while: a link that breaks is made again within
  * milliseconds, and no caller has to know. */
 static enum dm_status repeat_reads(struct fusee_op *op) {
     struct dm_session *session = op->session;
     uint64_t since_ns = pool_clock_ns(session->pool), now_ns = since_ns;
+    session->members.fails = true;
     while (op->batch.failed != 0 && now_ns - since_ns < READ_REPEAT_NS && !session->watch.closing &&
-           only_reads(&op->batch)) {
+           only_reads(&op->batch) && may_post(op)) {
         dm_coro_sleep(session->sched, READ_REPEAT_FIRST_NS + (now_ns - since_ns) / 2);
-        dm_fabric_execute(session->endpoint, &op->batch);
-        session->stats.reads_repeated++;
+        if (may_post(op)) {
+            session->members.batches++;
+            dm_fabric_execute(session->endpoint, &op->batch);
+            session->members.batches--;
+            session->stats.reads_repeated++;
+        }
         now_ns = pool_clock_ns(session->pool);
+    }
+    if (op->batch.failed != 0 && session->members.changing) {
+        (void)members_allow(session, op->members); /* and then begin again */
     }
     return op->batch.failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
 
 enum dm_status op_execute(struct fusee_op *op) {
-    node_latency_sample(op->session, &op->batch);
+    struct dm_session *session = op->session;
+    if (__builtin_expect(!may_post(op), 0)) {
+        (void)members_allow(session, op->members);
+        refuse(&op->batch);
+        return DM_UNREACHABLE;
+    }
+    session->members.batches++;
+    node_latency_sample(session, &op->batch);
+    session->members.batches--;
     return op->batch.failed == 0 ? DM_OK : repeat_reads(op);
+}
+
+void session_execute(struct dm_session *session, struct dm_batch *batch) {
+    if (session->members.changing) {
+        (void)members_wait(session);
+        refuse(batch);
+        return;
+    }
+    session->members.batches++;
+    dm_fabric_execute(session->endpoint, batch);
+    session->members.batches--;
+    session->members.fails |= batch->failed != 0;
+}
+
+bool op_may_go_on(const struct fusee_op *op, enum dm_status status) {
+    return status == DM_UNREACHABLE && op->members != op->session->members.word;
 }
 
 void op_back_off(struct fusee_op *op, uint32_t turn) {

@@ -2,6 +2,7 @@
 #include "fusee/open_round.h"
 
 #include "assert.h"
+#include "fusee/round_members.h"
 
 #define TRY_EVERY_NS UINT64_C(20000000)
 
@@ -12,6 +13,7 @@ bool open_round_keep(struct fusee_op *op, const struct round *round, struct buff
         return false;
     }
     own->open = (struct open_round){.round = *round, .object = object, .ended = ended};
+    round_enlist(own, &own->open.round);
     if (object != NULL && round->insert) { /* the check compares keys; the caller's key does not live so long */
         const struct object_header *header = object_header(object->bytes);
         own->open.key = (struct dm_key){object_key(header), header->key_length, header->space};
@@ -39,6 +41,7 @@ static void unlink_round(struct dm_session *session, const struct fusee_op *op) 
 
 static void give(struct fusee_op *op) {
     struct dm_session *session = op->session;
+    round_delist(op, &op->open.round);
     if (op->open.object != NULL) {
         buffer_give(&session->buffers, op->open.object);
     }

@@ -15,6 +15,7 @@ struct dm_pool {
     struct dm_fabric *fabric;
     struct layout layout;
     struct region_replica *map;
+    uint64_t members;    /* which nodes counted when the pool was opened (members.h) */
     uint64_t *subtables; /* global address by prefix: the leaves of the directory */
     uint8_t depth;       /* of all leaves, until the index can split */
     uint8_t class_max;   /* largest object */

@@ -7,7 +7,6 @@
 #include "fusee/session.h"
 #include "fusee/sweep.h"
 
-#define COUNT_NODE 0
 #define STEP_KEYS 1000u                    /* of one call of dm_scan: others run in between */
 #define WAIT_FIRST_NS UINT64_C(100000000)  /* behind a try that was disturbed; then twice as long, */
 #define WAIT_MOST_NS UINT64_C(64000000000) /* up to this */
@@ -50,7 +49,7 @@ static uint32_t picture_bytes(const struct layout *layout) {
 }
 
 static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    dm_fabric_execute(session->endpoint, batch);
+    session_execute(session, batch);
     session->stats.kind[DM_KIND_MAINTENANCE].operations++;
     return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
@@ -63,10 +62,10 @@ static enum dm_status picture_take(struct dm_session *session, struct picture *p
     const struct layout *layout = &session->pool->layout;
     struct dm_batch batch;
     begin(session, &batch);
-    dm_batch_read(&batch, COUNT_NODE, layout->epoch_offset + offsetof(struct epoch_line, miscounts),
+    dm_batch_read(&batch, session->members.control[0], layout->epoch_offset + offsetof(struct epoch_line, miscounts),
                   &picture->miscounts, 2 * sizeof(uint64_t));
-    dm_batch_read(&batch, COUNT_NODE, layout->spaces_offset, &picture->table, sizeof picture->table);
-    dm_batch_read(&batch, COUNT_NODE, layout->counts_offset, picture->words,
+    dm_batch_read(&batch, session->members.control[0], layout->spaces_offset, &picture->table, sizeof picture->table);
+    dm_batch_read(&batch, session->members.control[0], layout->counts_offset, picture->words,
                   picture_bytes(layout) - (uint32_t)sizeof(struct picture));
     return execute(session, &batch);
 }
@@ -85,12 +84,13 @@ static uint64_t mended_word(const uint64_t *row, uint32_t count, uint16_t number
     return count_word(number, (current ? last : 0) + missing) | (mended & COUNT_MENDED_MASK) << COUNT_KEYS_BITS;
 }
 
-static void post_row(const struct layout *layout, struct dm_batch *batch, const struct picture *picture, uint32_t row,
+static void post_row(struct dm_session *session, struct dm_batch *batch, const struct picture *picture, uint32_t row,
                      uint64_t after) {
+    const struct layout *layout = &session->pool->layout;
     uint32_t count = layout_count_words(layout);
     uint64_t before = picture->words[(size_t)row * count + count - 1];
     if (after != before) {
-        dm_batch_cas(batch, COUNT_NODE, layout_count_offset(layout, row, count - 1), before, after);
+        dm_batch_cas(batch, session->members.control[0], layout_count_offset(layout, row, count - 1), before, after);
     }
 }
 
@@ -104,9 +104,9 @@ static enum dm_status mend(struct dm_session *session, const struct picture *pic
         uint16_t number = space_number(picture->table.words[s], s);
         uint32_t row = number % DM_SPACES;
         uint32_t expiring = row + COUNT_EXPIRING_ROW;
-        post_row(layout, &batch, picture, row,
+        post_row(session, &batch, picture, row,
                  mended_word(picture->words + (size_t)row * count, count, number, walked[s].keys));
-        post_row(layout, &batch, picture, expiring,
+        post_row(session, &batch, picture, expiring,
                  mended_word(picture->words + (size_t)expiring * count, count, number, walked[s].expiring));
     }
     enum dm_status status = batch.count == 0 ? DM_OK : execute(session, &batch);
@@ -118,8 +118,8 @@ static enum dm_status mend(struct dm_session *session, const struct picture *pic
         return status;
     }
     begin(session, &batch);
-    dm_batch_cas(&batch, COUNT_NODE, layout->epoch_offset + offsetof(struct epoch_line, recounted), picture->recounted,
-                 picture->miscounts);
+    dm_batch_cas(&batch, session->members.control[0], layout->epoch_offset + offsetof(struct epoch_line, recounted),
+                 picture->recounted, picture->miscounts);
     return execute(session, &batch);
 }
 
@@ -147,7 +147,10 @@ static enum dm_status recount(struct dm_session *session, struct picture *before
 enum dm_status recount_order(struct dm_session *session) {
     struct dm_batch batch;
     begin(session, &batch);
-    dm_batch_faa(&batch, COUNT_NODE, session->pool->layout.epoch_offset + offsetof(struct epoch_line, miscounts), 1);
+    for (uint32_t c = 0; c < session->members.control_count; c++) {
+        dm_batch_faa(&batch, session->members.control[c],
+                     session->pool->layout.epoch_offset + offsetof(struct epoch_line, miscounts), 1);
+    }
     return execute(session, &batch);
 }
 

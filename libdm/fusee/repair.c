@@ -9,7 +9,6 @@
 #include "fusee/repair_scan.h"
 #include "fusee/sweep.h"
 
-#define CLIENT_NODE 0
 #define WATCH_NS UINT64_C(100000000)        /* a session looks so often, */
 #define WATCH_AGAIN_NS UINT64_C(1000000000) /* and so much later behind a failure */
 #define WATCH_ALL_NS UINT64_C(60000000000)  /* and so often also at clients that were idle: they hold nobody up */
@@ -25,18 +24,13 @@ static uint64_t announce_offset(const struct dm_session *session, uint32_t clien
 }
 
 static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    dm_fabric_execute(session->endpoint, batch);
+    session_execute(session, batch);
     session->stats.kind[DM_KIND_MAINTENANCE].operations++;
     return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
 
 static enum dm_status cas_word(struct dm_session *session, uint64_t offset, uint64_t from, uint64_t to, bool *done) {
-    struct dm_batch batch;
-    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-    struct dm_op *cas = dm_batch_cas(&batch, CLIENT_NODE, offset, from, to);
-    enum dm_status status = execute(session, &batch);
-    *done = status == DM_OK && cas->result == from;
-    return status;
+    return members_cas(session, offset, from, to, done);
 }
 
 /* READs `count` (at most 64) words, `apart` bytes from each other. */
@@ -49,8 +43,8 @@ static enum dm_status read_words(struct dm_session *session, uint64_t offset, ui
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
     for (uint32_t i = 0; i < count; i++) {
-        dm_batch_read(&batch, CLIENT_NODE, offset + (uint64_t)i * apart, buffer->bytes + i * sizeof *words,
-                      sizeof *words);
+        dm_batch_read(&batch, session->members.control[0], offset + (uint64_t)i * apart,
+                      buffer->bytes + i * sizeof *words, sizeof *words);
     }
     enum dm_status status = execute(session, &batch);
     if (status == DM_OK) {
@@ -79,7 +73,7 @@ static enum dm_status read_announced(struct dm_session *session, struct client_s
     }
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-    dm_batch_read(&batch, CLIENT_NODE, announce_offset(session, 0), buffer->bytes,
+    dm_batch_read(&batch, session->members.control[0], announce_offset(session, 0), buffer->bytes,
                   clients * (uint32_t)sizeof(uint64_t));
     enum dm_status status = execute(session, &batch);
     for (uint32_t c = 0; c < clients && status == DM_OK; c++) {
@@ -329,7 +323,7 @@ enum dm_status dm_session_repair(struct dm_session *session, const uint32_t *cli
 static enum dm_status repair_gone(struct dm_session *session) {
     struct watch *watch = &session->watch;
     struct client_set announced = {{0}};
-    bool look_at_all = session->now_ns >= watch->all_ns || session->memory_low;
+    bool look_at_all = session->now_ns >= watch->all_ns || session->memory_low || watch->owes_look;
     if (look_at_all) {
         watch->all_ns = session->now_ns + WATCH_ALL_NS;
     } else if (read_announced(session, &announced) != DM_OK) {

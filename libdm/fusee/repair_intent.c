@@ -7,7 +7,7 @@
 
 enum dm_status repair_read_whole(struct fusee_op *op, uint64_t word, struct buffer *into) {
     uint32_t bytes = sizeclass_bytes(word_class(word));
-    for (uint32_t j = 0; j < op_replicas(op); j++) {
+    for (uint32_t j = 0; j < op_copies(op, word_address(word)); j++) {
         struct location at = op_locate(op, word_address(word), j);
         op_batch_init(op);
         dm_batch_read(&op->batch, at.node, at.offset, into->bytes, bytes);

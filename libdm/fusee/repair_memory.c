@@ -8,7 +8,6 @@
 #include "fusee/sweep.h"
 
 #define TABLES_BYTES_MAX (512u << 10)
-#define CLIENT_NODE 0
 
 static bool is_dead_owned(const struct client_set *dead, uint64_t word) {
     return block_word_state(word) == BLOCK_OWNED && client_set_has(dead, block_word_client(word));
@@ -216,7 +215,10 @@ static enum dm_status tell_owners(struct dm_session *session) {
         return DM_BUSY;
     }
     op_batch_init(op);
-    dm_batch_faa(&op->batch, CLIENT_NODE, session->pool->layout.epoch_offset + offsetof(struct epoch_line, repairs), 1);
+    for (uint32_t c = 0; c < session->members.control_count; c++) {
+        dm_batch_faa(&op->batch, session->members.control[c],
+                     session->pool->layout.epoch_offset + offsetof(struct epoch_line, repairs), 1);
+    }
     enum dm_status status = op_execute(op);
     op_end(op);
     return status;

@@ -119,7 +119,8 @@ static enum dm_status scan_some(struct repair_scan *scan, struct fusee_op *op, c
     }
     op_batch_init(op);
     for (uint32_t i = 0; i < count * replicas; i++) {
-        struct location at = op_locate(op, stretch_address(layout, all, from + i / replicas), i % replicas);
+        uint64_t address = stretch_address(layout, all, from + i / replicas);
+        struct location at = op_locate(op, address, i % replicas < op_copies(op, address) ? i % replicas : 0);
         dm_batch_read(&op->batch, at.node, at.offset, buffer->bytes + (size_t)i * all->bytes, all->bytes);
     }
     enum dm_status status = op_execute(op);
@@ -131,6 +132,7 @@ static enum dm_status scan_some(struct repair_scan *scan, struct fusee_op *op, c
             size_t at = (size_t)(stretch * replicas + j) * all->bytes + offset;
             words[j] = (const uint64_t *)(buffer->bytes + at);
         }
+        op_work_on(op, stretch_address(layout, all, from + stretch));
         status = scan_word(scan, op, stretch_address(layout, all, from + stretch) + offset, all->slots, words);
     }
     buffer_give(&scan->session->buffers, buffer);

@@ -8,7 +8,6 @@
 #include "fusee/repair_intent.h"
 #include "fusee/repair_rule.h"
 
-#define CLIENT_NODE 0
 #define TURNS_MAX 64u /* a word that keeps changing under the repair belongs to those who change it */
 
 enum owner { OWNER_DEAD, OWNER_OTHER, OWNER_UNKNOWN };
@@ -36,7 +35,7 @@ enum dm_status repair_word_writer(struct fusee_op *op, uint64_t word, bool *whol
     *client = UINT32_MAX;
     enum dm_status status = names_object(op, word) ? DM_OK : DM_CORRUPT;
     op_batch_init(op);
-    for (uint32_t j = 0; j < op_replicas(op) && status == DM_OK; j++) {
+    for (uint32_t j = 0; j < op_copies(op, word_address(word)) && status == DM_OK; j++) {
         copies[j] = buffer_take(&op->session->buffers, bytes);
         status = copies[j] == NULL ? DM_BUSY : DM_OK;
         if (status == DM_OK) {
@@ -45,7 +44,7 @@ enum dm_status repair_word_writer(struct fusee_op *op, uint64_t word, bool *whol
         }
     }
     status = status == DM_OK ? op_execute(op) : status;
-    for (uint32_t j = 0; j < op_replicas(op); j++) {
+    for (uint32_t j = 0; j < op_copies(op, word_address(word)); j++) {
         if (status == DM_OK && object_whole(copies[j]->bytes, bytes, word)) {
             *client = writer_of(copies[j]->bytes);
         } else {
@@ -69,7 +68,8 @@ static enum dm_status read_word(struct fusee_op *op, struct location at, uint64_
 /* Of a whole object that a client outside of `dead` has written: nobody's, if that is not registered any more. */
 static enum dm_status owner_registered(struct fusee_op *op, uint32_t client, enum owner *owner) {
     const struct layout *layout = &op->session->pool->layout;
-    struct location at = {CLIENT_NODE, layout->clients_offset + (uint64_t)client * LAYOUT_CLIENT_BYTES};
+    struct location at = {op->session->members.control[0],
+                          layout->clients_offset + (uint64_t)client * LAYOUT_CLIENT_BYTES};
     uint64_t registered;
     enum dm_status status = read_word(op, at, &registered);
     *owner = registered != 0 ? OWNER_OTHER : OWNER_UNKNOWN;
@@ -236,7 +236,7 @@ static enum dm_status write_copy(struct fusee_op *op, uint64_t address, uint64_t
         &(struct object_names){
             *to, address, primary, header->origin, {place.next, ++session->log_sequence << 16 | session->client}});
     op_batch_init(op);
-    for (uint32_t j = 0; j < op_replicas(op); j++) {
+    for (uint32_t j = 0; j < op_copies(op, place.address); j++) {
         struct location at = op_locate(op, place.address, j);
         dm_batch_write(&op->batch, at.node, at.offset, object->bytes, bytes);
     }
@@ -375,6 +375,7 @@ static enum dm_status close_single(struct fusee_op *op, const struct client_set 
 enum dm_status repair_word_close(struct fusee_op *op, const struct client_set *dead, struct repair_word *word,
                                  enum repair_word_state *state) {
     *state = REPAIR_WORD_OTHERS;
+    op_work_on(op, word->address);
     for (uint32_t turn = 0; turn < TURNS_MAX; turn++) {
         struct repair_view view;
         enum dm_status status = look(op, word->address, &view);

@@ -4,6 +4,7 @@
 #include "assert.h"
 #include "fusee/chain.h"
 #include "fusee/find.h"
+#include "fusee/round_members.h"
 #include "fusee/session.h"
 
 #define ROUND_RETRY_FIRST_NS 1000000u
@@ -18,7 +19,7 @@ static void add_object(struct fusee_op *op, const struct round *round) {
     if (round->object == NULL) {
         return;
     }
-    for (uint32_t j = 0; j < op_replicas(op); j++) {
+    for (uint32_t j = 0; j < op_copies(op, word_address(round->v_new)); j++) {
         struct location at = op_locate(op, word_address(round->v_new), j);
         dm_batch_write(&op->batch, at.node, at.offset, round->object, round->object_bytes);
     }
@@ -88,13 +89,18 @@ static void round_end(struct round *round, enum round_result result, enum round_
     *out = result;
 }
 
+/* Is the object whole before the CAS of the only copy in the same batch? Only if it has one replica, on that node. */
+static bool shares_chain(const struct fusee_op *op, const struct round *round, struct location at) {
+    return round->object == NULL || (op->batch.count == 1 && op->batch.ops[0].node == at.node);
+}
+
 /* r = 1, existing key: the CAS of the only copy decides. Its object must be whole before, so the CAS shares a chain
  * with the WRITE, or comes a batch later. */
 static enum dm_status start_single_update(struct fusee_op *op, struct round *round, enum round_result *result) {
     struct location at = op_locate(op, round->address, 0);
     op_batch_init(op);
     add_object(op, round);
-    if (round->object != NULL && op->batch.ops[0].node != at.node) {
+    if (!shares_chain(op, round, at)) {
         if (op_execute(op) != DM_OK) {
             return DM_UNKNOWN_OUTCOME;
         }
@@ -265,6 +271,13 @@ static enum dm_status advance(struct fusee_op *op, struct round *round, enum rou
 enum dm_status round_try(struct fusee_op *op, struct round *round, enum round_result *result) {
     bool resumed = round->again;
     *result = ROUND_LOST;
+    op_work_on(op, round->address);
+    if (round->members != op->session->members.word) {
+        enum dm_status status = round_follow(op, round, result);
+        if (status != DM_OK || round->stage == ROUND_AT_END) {
+            return status;
+        }
+    }
     for (;;) {
         enum round_stage stage = round->stage;
         enum dm_status status = advance(op, round, result);
@@ -280,7 +293,7 @@ enum dm_status round_try(struct fusee_op *op, struct round *round, enum round_re
     }
 }
 
-enum dm_status round_run(struct fusee_op *op, struct round *round, enum round_result *result) {
+static enum dm_status run(struct fusee_op *op, struct round *round, enum round_result *result) {
     struct dm_session *session = op->session;
     enum dm_status status = round_try(op, round, result);
     if (status != DM_UNKNOWN_OUTCOME) {
@@ -291,9 +304,18 @@ enum dm_status round_run(struct fusee_op *op, struct round *round, enum round_re
     while (status == DM_UNKNOWN_OUTCOME && round->stage != ROUND_AT_END && now_ns - since_ns < ROUND_RETRY_NS &&
            !session->watch.closing) {
         dm_coro_sleep(session->sched, ROUND_RETRY_FIRST_NS + (now_ns - since_ns) / 2);
+        since_ns = round->members != session->members.word ? pool_clock_ns(session->pool) : since_ns;
         status = round_try(op, round, result);
         now_ns = pool_clock_ns(session->pool);
     }
+    return status;
+}
+
+enum dm_status round_run(struct fusee_op *op, struct round *round, enum round_result *result) {
+    round->members = op->members;
+    round_enlist(op, round);
+    enum dm_status status = run(op, round, result);
+    round_delist(op, round);
     return status;
 }
 
@@ -310,7 +332,7 @@ enum dm_status round_wait(struct fusee_op *op, uint64_t address, uint64_t v_old,
             return DM_OK;
         }
         seen_ns = reached ? pool_clock_ns(op->session->pool) : seen_ns;
-        if (pool_clock_ns(op->session->pool) - seen_ns >= ROUND_RETRY_NS) {
+        if (pool_clock_ns(op->session->pool) - seen_ns >= ROUND_RETRY_NS || op->members != op->session->members.word) {
             return DM_UNREACHABLE;
         }
         if (pool_clock_ns(op->session->pool) > deadline_ns) {

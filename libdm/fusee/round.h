@@ -54,6 +54,11 @@ struct round {
     bool again;                          /* this stage was tried before, and what became of it is unknown */
     uint64_t seen[SNAPSHOT_BACKUPS_MAX]; /* what the backups hold */
     enum dm_status failure;              /* why the check could not be made, so that the insert was taken back */
+    /* round_members.h's */
+    struct round *next, *previous;
+    struct fusee_op *op;
+    uint64_t members; /* by which it stands where it stands */
+    bool taken_back;
 };
 
 /* DM_OK: *result says how it ended. ROUND_CONFLICT with another status: the check could not be made, nothing has

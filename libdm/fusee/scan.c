@@ -55,7 +55,7 @@ static bool post_head(struct scan *scan, uint64_t word, void *into, uint32_t byt
         return false;
     }
     uint16_t near = op_locate(op, pool->subtables[scan->place.prefix], 0).node;
-    uint32_t replica = layout_replica_on(&pool->layout, word_address(word), near);
+    uint32_t replica = layout_replica_on(&op->session->layout, word_address(word), near);
     struct location at = op_locate(op, word_address(word), replica);
     dm_batch_read(&op->batch, at.node, at.offset, into, bytes);
     return true;

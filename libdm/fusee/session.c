@@ -17,7 +17,6 @@
 #define IDLE_TICK_NS UINT64_C(1000000000)  /* otherwise: does anybody need memory? */
 #define IDLE_AFTER_TICKS 10u
 #define CLOSE_TICKS_MAX 50 /* the grace period and some */
-#define CLIENT_NODE 0
 #define CLAIM_TRIES 8
 
 /* ---- Registration ---------------------------------------------------------------------------------------------- */
@@ -46,9 +45,10 @@ static uint32_t find_free_record(struct dm_session *session, struct dm_batch *ba
         uint32_t count = clients - from < DM_BATCH_OPS ? clients - from : DM_BATCH_OPS;
         dm_batch_init(batch, NULL);
         for (uint32_t i = 0; i < count; i++) {
-            dm_batch_read(batch, CLIENT_NODE, record_offset(session, from + i), &words[i], sizeof words[i]);
+            dm_batch_read(batch, session->members.control[0], record_offset(session, from + i), &words[i],
+                          sizeof words[i]);
         }
-        dm_fabric_execute(session->endpoint, batch);
+        session_execute(session, batch);
         for (uint32_t i = 0; i < count; i++) {
             if (batch->ops[i].status == DM_OP_DONE && words[i] == 0 && take_seat(session, from + i)) {
                 return from + i;
@@ -59,26 +59,28 @@ static uint32_t find_free_record(struct dm_session *session, struct dm_batch *ba
 }
 
 static enum dm_status cas_owner(struct dm_session *session, uint32_t client, uint64_t from, uint64_t to) {
-    struct dm_batch batch;
-    dm_batch_init(&batch, NULL);
-    struct dm_op *cas = dm_batch_cas(&batch, CLIENT_NODE, record_offset(session, client), from, to);
-    dm_fabric_execute(session->endpoint, &batch);
-    return cas->status != DM_OP_DONE ? DM_UNREACHABLE : cas->result == from ? DM_OK : DM_BUSY;
+    bool done;
+    enum dm_status status = members_cas(session, record_offset(session, client), from, to, &done);
+    return status != DM_OK ? status : done ? DM_OK : DM_BUSY;
 }
 
-/* Empties the record behind the owner word, on the nodes that hold log heads, and says whose it is. */
+/* Empties the record behind the owner word, and says whose it is. The owner word is written once more on the control
+ * nodes that only follow: a client that has given the record up may not have got that far there. */
 static enum dm_status reset_record(struct dm_session *session, uint8_t *memory) {
     const struct dm_fabric *fabric = session->pool->fabric;
-    const struct client_record record = {.identity = fabric->identity, .host = fabric->host};
-    memcpy(memory, (const uint8_t *)&record + sizeof record.owner, sizeof record - sizeof record.owner);
+    const struct client_record record = {
+        .owner = session->client_nonce, .identity = fabric->identity, .host = fabric->host};
+    memcpy(memory, &record, sizeof record);
     struct dm_batch batch;
     dm_batch_init(&batch, NULL);
-    for (uint16_t node = 0; node < session->pool->layout.super.replicas; node++) {
-        dm_batch_write(&batch, node, record_offset(session, session->client) + sizeof(uint64_t), memory,
-                       LAYOUT_CLIENT_BYTES - sizeof(uint64_t));
+    for (uint32_t c = 0; c < session->members.control_count; c++) {
+        uint32_t from = c == 0 ? sizeof(uint64_t) : 0;
+        dm_batch_write(&batch, session->members.control[c], record_offset(session, session->client) + from,
+                       memory + from, LAYOUT_CLIENT_BYTES - from);
     }
-    dm_fabric_execute(session->endpoint, &batch);
-    return batch.failed == 0 ? DM_OK : DM_UNREACHABLE;
+    session_execute(session, &batch);
+    session->enlisted = batch.failed == 0;
+    return session->enlisted ? DM_OK : DM_UNREACHABLE;
 }
 
 static enum dm_status claim_client(struct dm_session *session, char *error, size_t error_bytes) {
@@ -124,6 +126,15 @@ struct opening {
 static void open_coroutine(void *argument) {
     struct opening *opening = argument;
     struct dm_session *session = opening->session;
+    opening->status = members_look(session);
+    if (opening->status == DM_OK && !members_wait(session)) {
+        opening->status = DM_UNREACHABLE;
+    }
+    if (opening->status != DM_OK) {
+        snprintf(opening->error, opening->error_bytes, "cannot open a session: %s", dm_status_text(opening->status));
+        opening->ended = true;
+        return;
+    }
     opening->status = claim_client(session, opening->error, opening->error_bytes);
     if (opening->status == DM_OK) {
         opening->status = lease_begin(session);
@@ -188,7 +199,12 @@ static void close_coroutine(void *argument) {
     }
     if (opening->status == DM_OK) {
         count_close(session);
+        session->enlisted = false;
         opening->status = cas_owner(session, session->client, session->client_nonce, 0);
+    }
+    while (session->members.resting) { /* it ends with the session, or before */
+        session->members.changing = false;
+        dm_coro_sleep(session->sched, TICK_NS);
     }
     opening->ended = true;
 }
@@ -219,6 +235,7 @@ static void session_free(struct dm_session *session) {
     if (session->node_latency != NULL) {
         env->release(env->context, session->node_latency);
     }
+    members_close(session);
     if (session->endpoint != NULL) {
         session->endpoint->fabric->ops->endpoint_close(session->endpoint);
     }
@@ -248,6 +265,9 @@ enum dm_status dm_session_open(struct dm_pool *pool, struct dm_sched *sched, str
     session->node_latency = env->allocate(env->context, pool->layout.super.nodes * sizeof *session->node_latency);
     if (status == DM_OK && session->node_latency == NULL) {
         status = DM_BUSY;
+    }
+    if (status == DM_OK) {
+        status = members_open(session);
     }
     if (status == DM_OK && (!slab_open(&session->slab, &pool->layout, env) || !limbo_open(&session->limbo, env))) {
         status = DM_BUSY;
@@ -314,6 +334,7 @@ static void maintain_coroutine(void *argument) {
     bool busy = is_busy(session);
     session->idle_ticks = busy ? 0 : session->idle_ticks + 1;
     session->operations_at_tick = session->operations;
+    members_tick(session);
     enum dm_status status = count_write(session);
     if (status == DM_OK) {
         status = epoch_tick(session);

@@ -7,6 +7,7 @@
 #include "fusee/index.h"
 #include "fusee/lease.h"
 #include "fusee/limbo.h"
+#include "fusee/members.h"
 #include "fusee/object.h"
 #include "fusee/pool.h"
 #include "fusee/repair.h"
@@ -16,7 +17,7 @@
 #include "fusee/word.h"
 
 #define SESSION_JOBS_MAX 1024 /* tombstones and expired keys waiting for their round, off the request path */
-#define EPOCH_RING 4
+#define EPOCH_RING 16         /* four, and some: the epoch may jump when the nodes that count change */
 
 /* A round that somebody owes, off the request path. */
 struct job {
@@ -31,6 +32,8 @@ struct dm_session {
     const struct dm_env *env;
     struct dm_sched *sched;
     struct dm_endpoint *endpoint;
+    struct layout layout; /* the pool's, of the nodes that count for this session */
+    struct members members;
     struct buffer_pool buffers;
     struct fusee_op *free_ops;
 
@@ -58,6 +61,8 @@ struct dm_session {
     uint16_t client;
     uint64_t client_nonce;
     bool seated;                    /* `client` is a seat that this session holds */
+    bool enlisted;                  /* the record is its own */
+    uint64_t announced_word;        /* as last written */
     uint64_t epoch;                 /* as last read, */
     uint64_t epoch_seen_ns;         /* and when it was first read */
     uint64_t pressure_seen;         /* last value of the pressure word */
@@ -81,6 +86,8 @@ struct dm_session {
     struct job jobs[SESSION_JOBS_MAX];
     uint32_t job_head, job_count;
     bool jobs_running;
+    struct round *rounds;             /* under way, or open */
+    struct transaction *all;          /* transactions that have been posted and have not ended */
     struct transaction *transactions; /* that go on by themselves (transaction.h) */
     uint64_t transactions_ns;         /* when they are tried next */
     struct transaction *view;         /* whose function runs now: data calls act on its keys (transact.c) */
@@ -154,7 +161,9 @@ struct fusee_op {
     struct dm_session *session;
     enum dm_kind kind;
     struct dm_cost cost;
-    uint64_t epoch; /* in which it began */
+    uint64_t epoch;    /* in which it began */
+    uint64_t members;  /* the nodes that count for it; it ends when those of its session change */
+    uint32_t replicas; /* of the word that it is at work on */
     uint64_t now_ns;
 
     const struct dm_key *key;   /* under the number of its space: `numbered`, or an object's */
@@ -227,13 +236,21 @@ struct fusee_op *op_clone(const struct fusee_op *op);
 void op_leave(struct fusee_op *op);
 enum dm_status op_enter(struct fusee_op *op);
 
-/* Posts op->batch and waits. DM_OK, or DM_UNREACHABLE when an operation of it failed. */
+/* Posts op->batch and waits. DM_OK, or DM_UNREACHABLE when an operation of it failed; also, with nothing posted, when
+ * the nodes that count have changed since the operation began. */
 enum dm_status op_execute(struct fusee_op *op);
+/* The same for a batch that was filled just now, of no operation. */
+void session_execute(struct dm_session *session, struct dm_batch *batch);
+/* Has nothing happened (DM_UNREACHABLE) because the nodes that count have changed? Then it is to begin again. */
+bool op_may_go_on(const struct fusee_op *op, enum dm_status status);
 
 static inline void op_batch_init(struct fusee_op *op) { dm_batch_init(&op->batch, &op->cost); }
 
 static inline struct location op_locate(const struct fusee_op *op, uint64_t address, uint32_t replica) {
-    return layout_locate(&op->session->pool->layout, address, replica);
+    return layout_locate(&op->session->layout, address, replica);
+}
+static inline uint32_t op_copies(const struct fusee_op *op, uint64_t address) {
+    return layout_replicas(&op->session->layout, address);
 }
 static inline uint64_t op_slot_address(const struct fusee_op *op, uint16_t slot) {
     return op->subtable + index_slot_offset(slot);
@@ -243,7 +260,9 @@ static inline uint16_t op_slot_number(const struct fusee_op *op, uint64_t addres
 }
 /* Of the words of the objects that this operation allocates (trap T3). */
 static inline uint8_t op_tag(const struct fusee_op *op) { return op->epoch & WORD_TAG_MASK; }
-static inline uint32_t op_replicas(const struct fusee_op *op) { return op->session->pool->layout.super.replicas; }
+/* Of the word that the operation is at work on. */
+static inline uint32_t op_replicas(const struct fusee_op *op) { return op->replicas; }
+static inline void op_work_on(struct fusee_op *op, uint64_t address) { op->replicas = op_copies(op, address); }
 
 /* A random delay that grows with `turn`, to let others finish. */
 void op_back_off(struct fusee_op *op, uint32_t turn);

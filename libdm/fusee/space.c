@@ -6,7 +6,6 @@
 #include "fusee/job.h"
 #include "fusee/session.h"
 
-#define TABLE_NODE 0
 #define LOOK_NS 1000000u
 #define WAIT_MAX_NS UINT64_C(2000000000)
 #define NUMBERS_APART DM_SPACES /* a new number keeps its remainder, so no two spaces ever get the same */
@@ -95,7 +94,7 @@ void space_note(struct space_view *view, const struct space_table *table) {
 static uint64_t table_offset(const struct dm_session *session) { return session->pool->layout.spaces_offset; }
 
 static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    dm_fabric_execute(session->endpoint, batch);
+    session_execute(session, batch);
     session->stats.kind[DM_KIND_MAINTENANCE].operations++;
     return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
 }
@@ -112,12 +111,12 @@ static enum dm_status read_table(struct dm_session *session, struct space_table 
     }
     struct dm_batch batch;
     begin(session, &batch);
-    dm_batch_read(&batch, TABLE_NODE, table_offset(session), buffer->bytes, sizeof *table);
+    dm_batch_read(&batch, session->members.control[0], table_offset(session), buffer->bytes, sizeof *table);
     enum dm_status status = execute(session, &batch);
     if (status == DM_OK) { /* behind it, so that no operation of an older epoch can have missed the change */
         begin(session, &batch);
-        dm_batch_read(&batch, TABLE_NODE, session->pool->layout.epoch_offset, buffer->bytes + sizeof *table,
-                      sizeof *epoch);
+        dm_batch_read(&batch, session->members.control[0], session->pool->layout.epoch_offset,
+                      buffer->bytes + sizeof *table, sizeof *epoch);
         status = execute(session, &batch);
     }
     if (status == DM_OK) {
@@ -128,28 +127,59 @@ static enum dm_status read_table(struct dm_session *session, struct space_table 
     return status;
 }
 
-static enum dm_status cas_table(struct dm_session *session, size_t field, uint64_t from, uint64_t to, bool *done) {
+/* CAS of a word of the table on control node `c`; *found: what it held. */
+static enum dm_status cas_on(struct dm_session *session, uint32_t c, size_t field, uint64_t swap[2], uint64_t *found) {
     struct dm_batch batch;
     begin(session, &batch);
-    struct dm_op *cas = dm_batch_cas(&batch, TABLE_NODE, table_offset(session) + field, from, to);
+    struct dm_op *cas =
+        dm_batch_cas(&batch, session->members.control[c], table_offset(session) + field, swap[0], swap[1]);
     enum dm_status status = execute(session, &batch);
-    *done = status == DM_OK && cas->result == from;
+    *found = cas->result;
     return status;
 }
 
-/* Steps 4 and 5. */
-static enum dm_status apply(struct dm_session *session, const struct space_table *table) {
-    struct space_change change = space_change_of(table->change);
-    struct dm_batch batch;
-    begin(session, &batch);
-    for (uint16_t s = 0; s < DM_SPACES; s++) {
-        uint64_t after = space_word_after(table->words[s], s, &change);
-        if (after != table->words[s]) {
-            uint64_t offset = offsetof(struct space_table, words) + s * sizeof(uint64_t);
-            dm_batch_cas(&batch, TABLE_NODE, table_offset(session) + offset, table->words[s], after);
+/* The second control node decides and the first comes last, so that what anybody reads there is not lost with it. Who
+ * is beaten ends the change of who was faster: that one may have died. */
+static enum dm_status cas_table(struct dm_session *session, size_t field, uint64_t from, uint64_t to, bool *done) {
+    uint32_t controls = session->members.control_count;
+    uint64_t swap[2] = {from, to};
+    uint64_t found = from;
+    enum dm_status status = DM_OK;
+    *done = false;
+    if (controls > 1) {
+        status = cas_on(session, 1, field, swap, &found);
+        swap[1] = found == from || found == to ? to : found;
+    }
+    for (uint32_t c = 2; c < controls && status == DM_OK; c++) {
+        status = cas_on(session, c, field, swap, &found);
+        if (status == DM_OK && found != swap[0] && found != swap[1]) {
+            status = cas_on(session, c, field, (uint64_t[2]){found, swap[1]}, &found);
         }
     }
-    enum dm_status status = batch.count == 0 ? DM_OK : execute(session, &batch);
+    if (status == DM_OK) {
+        status = cas_on(session, 0, field, swap, &found);
+        *done = status == DM_OK && swap[1] == to && (controls > 1 || found == from);
+    }
+    return status;
+}
+
+/* Steps 4 and 5. The first control node last, as above. */
+static enum dm_status apply(struct dm_session *session, const struct space_table *table) {
+    struct space_change change = space_change_of(table->change);
+    enum dm_status status = DM_OK;
+    for (uint32_t c = session->members.control_count; c-- > 0 && status == DM_OK;) {
+        struct dm_batch batch;
+        begin(session, &batch);
+        for (uint16_t s = 0; s < DM_SPACES; s++) {
+            uint64_t after = space_word_after(table->words[s], s, &change);
+            if (after != table->words[s]) {
+                uint64_t offset = offsetof(struct space_table, words) + s * sizeof(uint64_t);
+                dm_batch_cas(&batch, session->members.control[c], table_offset(session) + offset, table->words[s],
+                             after);
+            }
+        }
+        status = batch.count == 0 ? DM_OK : execute(session, &batch);
+    }
     bool done;
     return status != DM_OK ? status
                            : cas_table(session, offsetof(struct space_table, change), table->change,

@@ -2,7 +2,8 @@
  * pool. To flush a space is to give it a new number, to swap two is to exchange theirs: at once for all clients,
  * however many keys there are. What lies under numbers that nobody uses any more is removed behind it.
  *
- * The table is on node 0 behind the epoch line, and every client reads it whenever it reads that. A change:
+ * The table is on the control nodes (members.h) behind the epoch line, and every client reads that of the first of
+ * them whenever it reads that line. A change:
  *
  *     1  CAS table.change: what is to be done. Who sees it begins no operation until 5
  *     2  wait until no operation that began before it is under way: the epoch has advanced twice

@@ -58,8 +58,9 @@ static enum dm_status post_end(struct transaction *tx) {
 }
 
 static void post_object(struct transaction *tx, uint64_t word, const struct buffer *object, uint32_t bytes) {
-    post_room(tx, op_replicas(tx->lead));
-    for (uint32_t j = 0; j < op_replicas(tx->lead); j++) {
+    uint32_t copies = op_copies(tx->lead, word_address(word));
+    post_room(tx, copies);
+    for (uint32_t j = 0; j < copies; j++) {
         struct location at = op_locate(tx->lead, word_address(word), j);
         dm_batch_write(&tx->lead->batch, at.node, at.offset, object->bytes, bytes);
     }
@@ -89,22 +90,25 @@ static void post_check(struct transaction *tx, struct transaction_part *part, ui
 
 /* ---- Prepare ---------------------------------------------------------------------------------------------------- */
 
-static bool is_single(const struct transaction *tx) { return op_replicas(tx->lead) == 1; }
+static bool is_single(const struct transaction *tx, const struct transaction_part *part) {
+    return transaction_is_single(tx, part);
+}
 
 /* What a slot holds from batch 1 on, where it was won. */
 static uint64_t first_word(const struct transaction *tx, const struct transaction_part *part) {
-    return is_single(tx) ? word_with_kind(part->v_new, WORD_PREPARED) : part->v_new;
+    return is_single(tx, part) ? word_with_kind(part->v_new, WORD_PREPARED) : part->v_new;
 }
 
 /* r = 1: the object must be whole before its word is in the only copy: a chain of its own node, or a batch earlier. */
 static bool must_go_first(const struct transaction *tx, const struct transaction_part *part, uint64_t word) {
-    return is_single(tx) &&
-           op_locate(tx->lead, word_address(word), 0).node != op_locate(tx->lead, part->address, 0).node;
+    return is_single(tx, part) &&
+           (op_copies(tx->lead, word_address(word)) != 1 ||
+            op_locate(tx->lead, word_address(word), 0).node != op_locate(tx->lead, part->address, 0).node);
 }
 
 static void post_prepare(struct transaction *tx, struct transaction_part *part) {
-    uint32_t first = is_single(tx) ? 0 : 1;
-    for (uint32_t j = first; j == first || j < op_replicas(tx->lead); j++) {
+    uint32_t first = is_single(tx, part) ? 0 : 1;
+    for (uint32_t j = first; j == first || j < transaction_replicas(tx, part); j++) {
         uint64_t *result = &part->seen[j == 0 ? 0 : j - 1];
         post_cas(tx, part, j, (struct swap){part->v_old, first_word(tx, part), result});
     }
@@ -139,7 +143,7 @@ static enum dm_status prepare_some(struct transaction *tx, uint32_t from, uint32
     }
     for (uint32_t i = from; i < to && tx->failure == DM_OK; i++) {
         if (tx->parts[i].insert) {
-            post_check(tx, &tx->parts[i], is_single(tx) ? 0 : 1);
+            post_check(tx, &tx->parts[i], is_single(tx, &tx->parts[i]) ? 0 : 1);
         }
     }
     enum dm_status status = post_end(tx);
@@ -181,7 +185,7 @@ static enum dm_status fix(struct transaction *tx) {
     bool split = false;
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
-        for (uint32_t j = 1; j + 1 < op_replicas(tx->lead); j++) {
+        for (uint32_t j = 1; j + 1 < transaction_replicas(tx, part); j++) {
             if (part->seen[j] != part->v_new) {
                 split = true;
                 post_cas(tx, part, j + 1, (struct swap){part->seen[j], part->v_new, NULL});
@@ -207,7 +211,7 @@ static void check(struct transaction *tx) {
         struct transaction_part *part = &tx->parts[i];
         if (part->insert) {
             bool found = false;
-            enum dm_status status = find_other_slot(part->op, is_single(tx) ? 0 : 1, part->slot, &found);
+            enum dm_status status = find_other_slot(part->op, is_single(tx, part) ? 0 : 1, part->slot, &found);
             tx->conflict = status != DM_OK || found;
         }
     }
@@ -222,7 +226,7 @@ static void check(struct transaction *tx) {
 /* ---- Publish ---------------------------------------------------------------------------------------------------- */
 
 /* What the committed transaction leaves behind: old objects, cache and copies. */
-static void settle(struct transaction *tx) {
+void transaction_settled(struct transaction *tx) {
     struct dm_pool *pool = tx->session->pool;
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
@@ -250,13 +254,13 @@ static enum dm_status publish(struct transaction *tx) {
     post_begin(tx);
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
-        uint64_t from = is_single(tx) ? first_word(tx, part) : part->v_old;
+        uint64_t from = is_single(tx, part) ? first_word(tx, part) : part->v_old;
         post_cas(tx, part, 0, (struct swap){from, part->v_new, NULL});
     }
     enum dm_status status = post_end(tx);
     if (status == DM_OK) {
         tx->committed = true;
-        settle(tx);
+        transaction_settled(tx);
         tx->stage = TRANSACTION_AT_CLEAN;
     }
     return status;
@@ -272,8 +276,8 @@ static enum dm_status clean_backups(struct transaction *tx) {
     post_begin(tx);
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
-        part->cleaned = is_single(tx);
-        for (uint32_t j = 0; j + 1 < op_replicas(tx->lead); j++) {
+        part->cleaned = is_single(tx, part);
+        for (uint32_t j = 0; j + 1 < transaction_replicas(tx, part); j++) {
             post_cas(tx, part, j + 1, (struct swap){part->v_new, clean_word(part), &part->seen[j]});
         }
     }
@@ -281,7 +285,7 @@ static enum dm_status clean_backups(struct transaction *tx) {
     for (uint32_t i = 0; i < tx->count && status == DM_OK; i++) {
         struct transaction_part *part = &tx->parts[i];
         part->cleaned |= snapshot_mine(part->seen[0], part->v_new, clean_word(part));
-        for (uint32_t j = 0; j + 1 < op_replicas(tx->lead); j++) {
+        for (uint32_t j = 0; j + 1 < transaction_replicas(tx, part); j++) {
             bool mine = snapshot_mine(part->seen[j], part->v_new, clean_word(part));
             part->seen[j] = mine ? clean_word(part) : part->seen[j];
         }
@@ -294,7 +298,7 @@ static enum dm_status clean_fix(struct transaction *tx) {
     post_begin(tx);
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
-        for (uint32_t j = 1; part->cleaned && j + 1 < op_replicas(tx->lead); j++) {
+        for (uint32_t j = 1; part->cleaned && j + 1 < transaction_replicas(tx, part); j++) {
             if (part->seen[j] != clean_word(part)) {
                 post_cas(tx, part, j + 1, (struct swap){part->seen[j], clean_word(part), NULL});
             }
@@ -331,14 +335,16 @@ static enum dm_status clean_primaries(struct transaction *tx) {
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
         if (part->cleaned) {
-            uint64_t *result = is_single(tx) ? &part->found : NULL;
+            uint64_t *result = is_single(tx, part) ? &part->found : NULL;
             post_cas(tx, part, 0, (struct swap){part->v_new, clean_word(part), result});
         }
     }
     enum dm_status status = post_end(tx);
-    for (uint32_t i = 0; i < tx->count && status == DM_OK && is_single(tx); i++) {
+    for (uint32_t i = 0; i < tx->count && status == DM_OK; i++) {
         struct transaction_part *part = &tx->parts[i];
-        part->cleaned = snapshot_mine(part->found, part->v_new, clean_word(part));
+        if (is_single(tx, part)) {
+            part->cleaned = snapshot_mine(part->found, part->v_new, clean_word(part));
+        }
     }
     if (status == DM_OK) {
         cleaned(tx);
@@ -363,7 +369,7 @@ static enum dm_status abort_backups(struct transaction *tx) {
     }
     for (uint32_t i = 0; i < tx->count && tx->failure == DM_OK; i++) {
         struct transaction_part *part = &tx->parts[i];
-        for (uint32_t j = 0; part->won && j + 1 < op_replicas(tx->lead); j++) {
+        for (uint32_t j = 0; part->won && j + 1 < transaction_replicas(tx, part); j++) {
             post_cas(tx, part, j + 1, (struct swap){part->seen[j], part->v_back, NULL});
         }
     }
@@ -373,7 +379,7 @@ static enum dm_status abort_backups(struct transaction *tx) {
 }
 
 /* The slots hold what they held, under other words. */
-static void retracted(struct transaction *tx) {
+void transaction_retracted(struct transaction *tx) {
     struct dm_pool *pool = tx->session->pool;
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
@@ -399,13 +405,13 @@ static enum dm_status retract(struct transaction *tx) {
     for (uint32_t i = 0; i < tx->count; i++) {
         struct transaction_part *part = &tx->parts[i];
         if (part->won) {
-            uint64_t from = is_single(tx) ? first_word(tx, part) : part->v_old;
+            uint64_t from = is_single(tx, part) ? first_word(tx, part) : part->v_old;
             post_cas(tx, part, 0, (struct swap){from, part->v_back, NULL});
         }
     }
     enum dm_status status = post_end(tx);
     if (status == DM_OK) {
-        retracted(tx);
+        transaction_retracted(tx);
     }
     return status;
 }
@@ -445,6 +451,10 @@ static enum dm_status advance(struct transaction *tx) {
 /* Until `until`, or the end. */
 static enum dm_status advance_until(struct transaction *tx, enum transaction_stage until) {
     bool resumed = tx->again;
+    if (tx->members != tx->session->members.word) {
+        transaction_follow(tx);
+    }
+    tx->posted = true;
     while (tx->stage != until && tx->stage != TRANSACTION_AT_END) {
         enum transaction_stage stage = tx->stage;
         enum dm_status status = advance(tx);

@@ -60,13 +60,17 @@ enum transaction_stage {
 
 struct transaction {
     struct transaction *next; /* of the session's list: those that go on by themselves */
+    struct transaction *next_of_all, *previous_of_all;
     struct dm_session *session;
     struct fusee_op *lead; /* whose batches these are; it holds the epoch until nothing of the transaction is left */
     struct buffer *memory; /* of this struct */
     enum transaction_stage stage;
-    bool again;    /* this stage was tried before, and what became of it is unknown */
-    bool ordered;  /* slot by slot, so that two transactions cannot abort each other for ever */
-    bool conflict; /* an insert's check has met the key */
+    bool again;       /* this stage was tried before, and what became of it is unknown */
+    bool posted;      /* something of this attempt may have been */
+    bool undone;      /* because the nodes that count change (transaction_members.c); */
+    uint64_t members; /* those by which it stands where it stands */
+    bool ordered;     /* slot by slot, so that two transactions cannot abort each other for ever */
+    bool conflict;    /* an insert's check has met the key */
     bool committed;
     bool apart; /* the slots lie in an object of their own: */
     bool has_slots_place;
@@ -111,6 +115,28 @@ void transaction_leave(struct transaction *tx);
 
 /* Goes on with all that were left, as far as nodes can be reached. */
 void transaction_run_left(struct dm_session *session);
+
+/* From its first attempt to transaction_free. */
+void transaction_enlist(struct transaction *tx);
+
+/* Nothing of the session is under way: before the nodes that count change to `word`. A transaction that has not begun
+ * to publish has never been: its intents give way to what they have replaced, which no one can mind who waits, because
+ * all begin again. One that has is published on all primaries that are left. Repeatable. */
+enum dm_status transaction_rest(struct transaction *tx, uint64_t word);
+
+/* Behind the change: where does it stand now? */
+void transaction_follow(struct transaction *tx);
+
+/* What a committed one, and one that was taken back under other words, leave behind. */
+void transaction_settled(struct transaction *tx);
+void transaction_retracted(struct transaction *tx);
+
+static inline uint32_t transaction_replicas(const struct transaction *tx, const struct transaction_part *part) {
+    return op_copies(tx->lead, part->address);
+}
+static inline bool transaction_is_single(const struct transaction *tx, const struct transaction_part *part) {
+    return transaction_replicas(tx, part) == 1;
+}
 
 /* Ends an operation's part in everything: ops, buffers. */
 void transaction_free(struct transaction *tx);

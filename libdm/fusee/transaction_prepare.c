@@ -275,7 +275,8 @@ enum dm_status transaction_prepare(struct transaction *tx, bool *again) {
     enum dm_status status = DM_OK;
     tx->apart = tx->count > TRANSACTION_SLOTS_INSIDE;
     tx->stage = TRANSACTION_AT_START;
-    tx->again = tx->conflict = *again = false;
+    tx->again = tx->conflict = tx->posted = tx->undone = *again = false;
+    tx->members = tx->lead->members;
     for (uint32_t i = 0; i < tx->count && status == DM_OK; i++) {
         struct transaction_part *part = &tx->parts[i];
         part->removes = part->action == DM_DELETE || (part->action == DM_KEEP && part->op->result != FIND_LIVE);
@@ -317,8 +318,21 @@ void transaction_free(struct transaction *tx) {
         }
     }
     struct dm_session *session = tx->session;
+    *(tx->previous_of_all == NULL ? &session->all : &tx->previous_of_all->next_of_all) = tx->next_of_all;
+    if (tx->next_of_all != NULL) {
+        tx->next_of_all->previous_of_all = tx->previous_of_all;
+    }
     op_end(tx->lead);
     buffer_give(&session->buffers, tx->memory);
+}
+
+void transaction_enlist(struct transaction *tx) {
+    struct dm_session *session = tx->session;
+    tx->next_of_all = session->all;
+    if (tx->next_of_all != NULL) {
+        tx->next_of_all->previous_of_all = tx;
+    }
+    session->all = tx;
 }
 
 /* ---- The old content -------------------------------------------------------------------------------------------- */
@@ -326,7 +340,7 @@ void transaction_free(struct transaction *tx) {
 /* READs the whole object of a word that stands in the primary until this transaction moves it. */
 static enum dm_status fetch_old(struct transaction *tx, struct transaction_part *part, struct buffer *into) {
     uint32_t bytes = sizeclass_bytes(word_class(part->v_old));
-    for (uint32_t j = 0; j < op_replicas(tx->lead); j++) {
+    for (uint32_t j = 0; j < op_copies(tx->lead, word_address(part->v_old)); j++) {
         struct location at = op_locate(tx->lead, word_address(part->v_old), j);
         op_batch_init(tx->lead);
         dm_batch_read(&tx->lead->batch, at.node, at.offset, into->bytes, bytes);
@@ -352,7 +366,7 @@ static enum dm_status copy_part(struct transaction *tx, struct transaction_part 
     enum dm_status status = old != NULL && part->back != NULL ? fetch_old(tx, part, old) : DM_UNKNOWN_OUTCOME;
     if (status == DM_OK) {
         bool tombstone = word_kind(part->v_old) == WORD_TOMBSTONE || intent_removes(old->bytes);
-        bool empty = tombstone && op_replicas(tx->lead) == 1; /* one replica knows no tombstones */
+        bool empty = tombstone && transaction_is_single(tx, part); /* one replica knows no tombstones */
         part->v_back =
             word_make((struct word_parts){index_fingerprint(part->op->hash), tombstone ? WORD_TOMBSTONE : WORD_LIVE_RMW,
                                           part->back_place.size_class, op_tag(tx->lead), part->back_place.address});

@@ -12,6 +12,8 @@
 #include "fusee/session.h"
 #include "fusee/word.h"
 
+#define REPLICAS_MAX 1024u /* of all regions of a simulated pool */
+
 struct pool_view {
     struct world *world;
     const struct layout *layout;
@@ -31,6 +33,23 @@ static const struct dm_pool *any_pool(const struct world *world) {
     return NULL;
 }
 
+/* The pool's layout, without nodes that it goes on without. */
+static const struct layout *layout_now(const struct world *world, const struct dm_pool *pool) {
+    static struct layout layout;
+    static struct region_replica map[REPLICAS_MAX];
+    static uint8_t left[REPLICAS_MAX];
+    uint64_t lost = world->plan.settle_ns == 0 ? 0 : fault_left_out(world);
+    if (lost == 0) {
+        return &pool->layout;
+    }
+    layout = pool->layout;
+    dm_assert(layout.super.regions * layout.super.replicas <= REPLICAS_MAX);
+    layout.map = map;
+    layout.left = left;
+    layout_map_without(&layout, pool->map, lost);
+    return &layout;
+}
+
 static uint8_t *at_address(const struct world *world, const struct layout *layout, uint64_t address, uint32_t replica) {
     struct location at = layout_locate(layout, address, replica);
     return world->fabric.memory[at.node] + at.offset;
@@ -46,7 +65,7 @@ static uint64_t word_at(const struct world *world, const struct layout *layout, 
 
 /* A node that still has the object at this address; false when all of its replicas are lost. */
 static bool any_replica(const struct world *world, const struct layout *layout, uint64_t address, uint32_t *replica) {
-    for (*replica = 0; *replica < layout->super.replicas; ++*replica) {
+    for (*replica = 0; *replica < layout_replicas(layout, address); ++*replica) {
         if (!fault_has_lost(world, layout_locate(layout, address, *replica).node)) {
             return true;
         }
@@ -56,12 +75,12 @@ static bool any_replica(const struct world *world, const struct layout *layout, 
 
 /* The object behind a live word, whole on every replica that is not lost; NULL if all are. */
 static const struct object_header *check_object(struct world *world, const struct dm_pool *pool, uint64_t word) {
-    const struct layout *layout = &pool->layout;
+    const struct layout *layout = layout_now(world, pool);
     uint32_t bytes = sizeclass_bytes(word_class(word));
     if (!check_names_object(layout, pool->class_max, word)) {
         world_fail(world, "the word %016" PRIx64 " names no object", word);
     }
-    for (uint32_t j = 0; j < layout->super.replicas; j++) {
+    for (uint32_t j = 0; j < layout_replicas(layout, word_address(word)); j++) {
         if (fault_has_lost(world, layout_locate(layout, word_address(word), j).node)) {
             continue;
         }
@@ -78,7 +97,7 @@ static const struct object_header *check_object(struct world *world, const struc
 
 /* Another slot of the primary that shows the same key alive. */
 static void check_alone(struct world *world, const struct dm_pool *pool, uint16_t own, uint64_t hash) {
-    const struct layout *layout = &pool->layout;
+    const struct layout *layout = layout_now(world, pool);
     struct index_place place = index_place(hash);
     for (uint32_t i = 0; i < INDEX_COMBINED_SLOTS * 2; i++) {
         uint16_t slot = (uint16_t)(place.first_slot[i / INDEX_COMBINED_SLOTS] + i % INDEX_COMBINED_SLOTS);
@@ -131,10 +150,11 @@ void check_swap(struct world *world, const struct dm_op *op) {
     const struct dm_pool *pool = any_pool(world);
     uint64_t address;
     uint32_t replica;
-    if (pool == NULL || !address_of(&pool->layout, op, &address, &replica) || replica != 0) {
+    const struct layout *layout = pool == NULL ? NULL : layout_now(world, pool);
+    if (pool == NULL || !address_of(layout, op, &address, &replica) || replica != 0 ||
+        fault_has_lost(world, op->node)) {
         return;
     }
-    const struct layout *layout = &pool->layout;
     if ((address & (layout->super.region_bytes - 1)) < layout->free_maps_offset) {
         enum block_state from = block_word_state(op->compare);
         enum block_state to = block_word_state(op->operand);
@@ -166,7 +186,7 @@ static void check_slots(struct pool_view *view, const struct dm_pool *pool) {
     for (uint16_t slot = 0; slot < INDEX_SLOTS; slot++) {
         uint64_t address = pool->subtables[0] + index_slot_offset(slot);
         uint64_t word = word_at(world, view->layout, address, 0);
-        for (uint32_t j = 1; j < view->layout->super.replicas && view->settled; j++) {
+        for (uint32_t j = 1; j < layout_replicas(view->layout, address) && view->settled; j++) {
             uint64_t other = word_at(world, view->layout, address, j);
             if (other != word) {
                 world_fail(world, "slot %u is %016" PRIx64 " on the primary and %016" PRIx64 " on replica %u", slot,
@@ -280,7 +300,7 @@ static void check_blocks(struct pool_view *view) {
     for (uint64_t number = 0; number < layout_blocks(view->layout); number++) {
         uint64_t address = layout_block_word_address(view->layout, number);
         uint64_t word = word_at(view->world, view->layout, address, 0);
-        for (uint32_t j = 1; j < view->layout->super.replicas; j++) {
+        for (uint32_t j = 1; j < layout_replicas(view->layout, address); j++) {
             if (word_at(view->world, view->layout, address, j) != word) {
                 world_fail(view->world, "the replicas of the word of block %" PRIu64 " differ", number);
             }
@@ -303,12 +323,22 @@ static void check_unused(struct pool_view *view) {
     }
 }
 
+/* Of the first control node. */
+static const uint8_t *control_memory(const struct world *world) {
+    uint32_t node = 0;
+    while (world->plan.settle_ns != 0 && (fault_left_out(world) >> node & 1) != 0) {
+        node++;
+    }
+    return world->fabric.memory[node];
+}
+
 bool check_repaired(struct world *world) {
     const struct layout *layout = &any_pool(world)->layout;
+    const uint8_t *control = control_memory(world);
     uint32_t owned = 0;
     uint32_t here = 0;
     for (uint32_t i = 0; i < layout->super.clients; i++) {
-        const uint8_t *record = world->fabric.memory[0] + layout->clients_offset + (uint64_t)i * LAYOUT_CLIENT_BYTES;
+        const uint8_t *record = control + layout->clients_offset + (uint64_t)i * LAYOUT_CLIENT_BYTES;
         uint64_t owner;
         memcpy(&owner, record, sizeof owner);
         owned += owner != 0;
@@ -322,7 +352,7 @@ bool check_repaired(struct world *world) {
 bool check_swept(struct world *world) {
     uint64_t repairs;
     memcpy(&repairs,
-           world->fabric.memory[0] + any_pool(world)->layout.epoch_offset + offsetof(struct epoch_line, repairs),
+           control_memory(world) + any_pool(world)->layout.epoch_offset + offsetof(struct epoch_line, repairs),
            sizeof repairs);
     for (uint32_t i = 0; i < world->plan.clients; i++) {
         if (!world_is_here(&world->clients[i])) {
@@ -339,7 +369,7 @@ bool check_swept(struct world *world) {
 static void check_records(struct pool_view *view) {
     const struct layout *layout = view->layout;
     for (uint32_t i = 0; i < layout->super.clients; i++) {
-        const uint8_t *memory = view->world->fabric.memory[0];
+        const uint8_t *memory = control_memory(view->world);
         const uint64_t *owner = (const uint64_t *)(memory + layout->clients_offset + (uint64_t)i * LAYOUT_CLIENT_BYTES);
         const uint64_t *announced = (const uint64_t *)(memory + layout->announce_offset) + i;
         if (*owner != 0 || *announced != 0) {
@@ -350,7 +380,7 @@ static void check_records(struct pool_view *view) {
 
 void check_pool(struct world *world) {
     const struct dm_pool *pool = any_pool(world);
-    struct pool_view view = {.world = world, .layout = &pool->layout, .strict = !plan_is_cut(&world->plan)};
+    struct pool_view view = {.world = world, .layout = layout_now(world, pool), .strict = !plan_is_cut(&world->plan)};
     view.settled = view.strict || plan_is_repaired(&world->plan);
     view.uses.units = calloc(check_uses_bytes(&pool->layout), 1);
     dm_assert(view.uses.units != NULL);

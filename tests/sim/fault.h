@@ -10,6 +10,8 @@ void fault_step(struct world *world);
 void fault_end(struct world *world);
 /* Is this node's memory not what it was, or out of reach? */
 bool fault_has_lost(const struct world *world, uint32_t node);
+/* Nodes that the pool goes on without, one bit each, as the nodes' own memory says. */
+uint64_t fault_left_out(const struct world *world);
 /* Whoever attaches to a pool that has lost a node's memory must be told so. */
 void fault_check_attach(struct world *world);
 

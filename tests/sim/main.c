@@ -71,6 +71,8 @@ static bool all_are_here(struct world *world) {
     return true;
 }
 
+static bool is_settled(struct world *world) { return world->faults.settle_ns == 0 && world->faults.settler == NULL; }
+
 static void must_end(struct world *world, bool (*done)(struct world *), const char *what) {
     world_run(world, world->fabric.now_ns + DRAIN_MAX_NS, done);
     if (!done(world)) {
@@ -82,6 +84,12 @@ static void must_end(struct world *world, bool (*done)(struct world *), const ch
 static void run_liveness(struct world *world) {
     bool harsh = plan_is_harsh(&world->plan);
     world_phase(world, PHASE_DRAIN);
+    if (world->faults.node_lost && world->plan.settle_ns != 0) {
+        must_end(world, is_settled, "the loss of a node is not settled");
+    }
+    if (world->faults.refused) { /* the pool rests for good */
+        return;
+    }
     if (!harsh) {
         must_end(world, all_are_here, "a client does not come back");
     }
@@ -117,8 +125,10 @@ static void run_plan(const struct plan *plan, bool trace, struct outcome *outcom
     world_open(&world, plan, trace);
     world_run(&world, UINT64_MAX, workload_is_enough);
     run_liveness(&world);
-    fault_check_attach(&world);
-    check_pool(&world);
+    if (!world.faults.refused) {
+        fault_check_attach(&world);
+        check_pool(&world);
+    }
     memset(outcome, 0, sizeof *outcome);
     outcome->operations = world.acknowledged;
     outcome->is_void = world.acknowledged < ACKNOWLEDGED_MIN;

@@ -340,7 +340,30 @@ static void draw_gaps(struct plan *plan, struct prng *prng) {
     }
 }
 
-void plan_draw(struct plan *plan, uint64_t seed) {
+/* A node goes in the middle of the work, and what is left goes on. From a stream of its own. */
+static void draw_settle(struct plan *plan, uint64_t seed) {
+    struct prng late = {.state = seed ^ UINT64_C(0x5e771e)};
+    struct prng *prng = &late;
+    uint64_t unit = plan->net.latency_ns;
+    if (!prng_chance(prng, 12) || plan->replicas == 1 || plan->long_sleeps || plan->long_thinks || plan->ample) {
+        return;
+    }
+    static const uint8_t losses[] = {LOSS_FOR_GOOD, LOSS_FOR_GOOD, LOSS_KEPT, LOSS_EMPTY, LOSS_OTHER};
+    plan->loss = (enum loss)losses[prng_below(prng, sizeof losses)];
+    plan->loss_node = (uint32_t)prng_below(prng, plan->nodes);
+    plan->loss_after = (uint32_t)between(prng, 100, 900);
+    plan->loss_ns = unit * between(prng, 10, 5000);
+    plan->settle_ns = unit * between(prng, 1, prng_chance(prng, 50) ? 100 : 5000);
+    plan->net.timeout_ns = plan->net.timeout_ns == 0 ? unit * between(prng, 1, 200) : plan->net.timeout_ns;
+    plan->operations += 300;
+    plan->churn = false; /* somebody must be there who can settle it */
+    if (plan->kills == 0 && plan->clients > 1 && prng_chance(prng, 20)) {
+        plan->kills = 1;
+        plan->kill_odds = 8000;
+    }
+}
+
+static void draw_all(struct plan *plan, uint64_t seed) {
     struct prng mixed = {.state = seed}; /* near seeds must not give shifted streams */
     *plan = (struct plan){.seed = seed, .prng = {.state = prng_next(&mixed) * 3}};
     if (prng_chance(&mixed, 15)) {
@@ -391,6 +414,11 @@ void plan_draw(struct plan *plan, uint64_t seed) {
     }
 }
 
+void plan_draw(struct plan *plan, uint64_t seed) {
+    draw_all(plan, seed);
+    draw_settle(plan, seed);
+}
+
 void plan_print(const struct plan *plan) {
     printf("seed %" PRIu64 ": r=%u nodes=%u gateways=%u clients=%u x %u, regions of %" PRIu64 " KiB, blocks of %" PRIu64
            " KiB, cache %" PRIu64 "\n",
@@ -406,9 +434,10 @@ void plan_print(const struct plan *plan) {
            plan->kills, plan->net.break_permyriad, plan->churn, plan->skew_ms, plan->jump_permyriad,
            plan->refuse_permyriad, plan->long_sleeps, plan->long_thinks, plan->think_epochs, plan->ample);
     printf("  partitions %u of %" PRIu64 " ns, loss %d of node %u behind %u operations for %" PRIu64
-           " ns, late %u by %" PRIu64 " ns, attach refused %u, timeout %" PRIu64 " ns\n",
+           " ns, settled after %" PRIu64 " ns, late %u by %" PRIu64 " ns, attach refused %u, timeout %" PRIu64 " ns\n",
            plan->partitions, plan->partition_ns, plan->loss, plan->loss_node, plan->loss_after, plan->loss_ns,
-           plan->net.late_permille, plan->net.late_ns, plan->net.refuse_permille, plan->net.timeout_ns);
+           plan->settle_ns, plan->net.late_permille, plan->net.late_ns, plan->net.refuse_permille,
+           plan->net.timeout_ns);
     printf("  keys %u (kind %d, names to %u bytes), hot %u by %u%%, values %u+%u bytes, weights", plan->keys,
            plan->keys_kind, plan->name_bytes, plan->hot_keys, plan->hot_percent, plan->value_bytes,
            plan->value_spread_bytes);

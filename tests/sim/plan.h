@@ -68,6 +68,7 @@ struct plan {
     uint32_t loss_node;        /* this one, */
     uint32_t loss_after;       /* behind so many acknowledged operations, */
     uint64_t loss_ns;          /* for so long */
+    uint64_t settle_ns;        /* so much later some client settles that (dm_session_settle); 0: nobody does */
     bool churn;                /* clients leave and come back */
     int64_t skew_ms;           /* clocks of gateways differ by so much at the most */
     uint32_t jump_permyriad;   /* of wall clock readings: it jumps */
@@ -107,8 +108,10 @@ static inline bool plan_is_cut(const struct plan *plan) {
 static inline bool plan_loses_memory(const struct plan *plan) {
     return plan->loss != LOSS_NONE && plan->loss != LOSS_KEPT;
 }
+/* ... and nobody makes up for it. */
+static inline bool plan_stays_lost(const struct plan *plan) { return plan_loses_memory(plan) && plan->settle_ns == 0; }
 /* Whatever goes wrong passes, and then no round is open: repair ends those of the dead, living clients their own. */
-static inline bool plan_is_repaired(const struct plan *plan) { return plan_is_harsh(plan) && !plan_loses_memory(plan); }
+static inline bool plan_is_repaired(const struct plan *plan) { return plan_is_harsh(plan) && !plan_stays_lost(plan); }
 void plan_print(const struct plan *plan);
 uint64_t plan_stream(struct plan *plan);
 

@@ -76,6 +76,7 @@ static const struct field fields[] = {
     FIELD(loss_node, FIXED),
     FIELD(loss_after, FIXED),
     FIELD(loss_ns, FIXED),
+    FIELD(settle_ns, FIXED),
     FIELD(keys_kind, FIXED),
     FIELD(hot_percent, FIXED),
     FIELD(value_bytes, FIXED),
@@ -163,7 +164,8 @@ bool plan_is_sound(const struct plan *plan) {
            plan->value_spread_bytes >= 1 && plan->operations >= 1 && plan->loss_node < plan->nodes &&
            plan->cpu_ns != 0 && (plan->kills == 0 || plan->kill_odds != 0) && plan->kills < plan->clients &&
            (plan->partitions == 0 || plan->partition_odds != 0) && plan->loss < LOSS_KIND_COUNT &&
-           (!plan_loses_memory(plan) || plan->nodes > 1);
+           (!plan_loses_memory(plan) || plan->nodes > 1) &&
+           (plan->settle_ns == 0 || (plan->loss != LOSS_NONE && plan->replicas > 1));
 }
 
 bool plan_simpler(const struct plan *plan, uint32_t *step, struct plan *simpler) {

@@ -234,7 +234,7 @@ static enum dm_status sim_endpoint_open(struct dm_fabric *base, struct dm_sched 
         return DM_UNREACHABLE; /* a call or its answer was lost */
     }
     for (uint32_t n = 0; n < base->node_count && attached != NULL; n++) {
-        if (attached[n] != fabric->incarnation[n]) {
+        if (attached[n] != fabric->incarnation[n] && !fabric->left_out[n]) {
             return DM_INCOMPATIBLE; /* not the memory that this process has attached to */
         }
     }

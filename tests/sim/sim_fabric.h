@@ -76,6 +76,7 @@ struct sim_fabric {
     uint64_t broken_chains, late_chains, lost_chains, torn_reads;
     enum sim_link link[SIM_CLIENTS_MAX][SIM_NODES_MAX];
     bool gone[SIM_NODES_MAX];
+    bool left_out[SIM_NODES_MAX]; /* the pool goes on without it: nobody minds what memory it has */
     uint32_t incarnation[SIM_NODES_MAX];
     uint8_t seats[SIM_SEATS_MAX]; /* who holds each: client + 1, 0 = nobody */
     bool dead[SIM_CLIENTS_MAX];

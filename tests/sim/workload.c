@@ -183,7 +183,7 @@ void workload_clock_read(struct world *world, const struct gateway *gateway, int
 static void end_unknown(struct world *world, struct history_op *op) {
     op->unknown = true;
     op->wall_high_ms = INT64_MAX;
-    state_of(world)->keys[op->key].stuck |= plan_loses_memory(&world->plan);
+    state_of(world)->keys[op->key].stuck |= plan_stays_lost(&world->plan);
     world->rare[RARE_OUTCOME_UNKNOWN]++;
 }
 

@@ -119,7 +119,7 @@ static void end_unknown(struct world *world, struct group *group, struct many_op
     op->ended = HISTORY_OPEN;
     op->unknown = true;
     world->rare[RARE_OUTCOME_UNKNOWN]++;
-    group->stuck |= plan_loses_memory(&world->plan);
+    group->stuck |= plan_stays_lost(&world->plan);
 }
 
 static bool is_expected(const struct plan *plan, const struct many_op *op, enum dm_status status) {

@@ -57,6 +57,9 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_ATTACH_STALE] = "pool with a replaced node refused",
     [RARE_ATTACH_REPEATED] = "attach made twice",
     [RARE_CLOCK_JUMPED] = "wall clock jumped back",
+    [RARE_NODE_SETTLED] = "loss of a node settled",
+    [RARE_SETTLING_REPEATED] = "settling repeated",
+    [RARE_ROUND_FOLLOWED] = "own round under which nodes changed",
     [RARE_ALLOCATION_REFUSED] = "process has no memory",
     [RARE_CLIENT_KILLED] = "client killed",
     [RARE_CLIENT_REPAIRED] = "dead client repaired",
@@ -210,6 +213,7 @@ static void client_count_rare(struct world *world, struct client *client) {
     world->rare[RARE_ROUND_REPAIRED] += stats.rounds_repaired;
     world->rare[RARE_OBJECT_RECOVERED] += stats.objects_recovered;
     world->rare[RARE_ROUND_RESUMED] += stats.rounds_resumed;
+    world->rare[RARE_ROUND_FOLLOWED] += stats.rounds_followed;
     world->rare[RARE_OUTCOME_PROVED] += stats.outcomes_proved;
     world->rare[RARE_INTENT_MET] += stats.intents_met;
     world->rare[RARE_TRANSACTION_ABORTED] += stats.transactions_aborted;

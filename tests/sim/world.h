@@ -36,6 +36,9 @@ enum rare {
     RARE_NODE_LOST,
     RARE_NODE_RETURNED,
     RARE_NODE_REPLACED,
+    RARE_NODE_SETTLED,
+    RARE_SETTLING_REPEATED,
+    RARE_ROUND_FOLLOWED,
     RARE_ATTACH_REFUSED,
     RARE_ATTACH_STALE,
     RARE_ATTACH_REPEATED,
@@ -106,6 +109,9 @@ struct faults {
     uint64_t heal_ns[PLAN_CLIENTS_MAX][SIM_NODES_MAX]; /* 0: the link is whole */
     uint64_t return_ns;                                /* of the lost node; 0: it is not lost */
     bool node_lost;                                    /* it was, once */
+    uint64_t settle_ns;                                /* when somebody is to settle that; 0: nobody is */
+    struct client *settler;                            /* who is at it */
+    bool refused;                                      /* it cannot be settled: the pool rests for good */
 };
 
 struct world {

@@ -31,6 +31,7 @@ struct gate_fabric {
     struct dm_fabric *inner;
     struct fake_env *fake;
     uint64_t unordered;
+    uint64_t lost; /* a bit a node */
 };
 
 static struct gate_endpoint *gate_of(const struct dm_session *session) {
@@ -67,6 +68,18 @@ static void flush(struct gate_wait *wait) {
     wait->batch->failed = wait->batch->count;
 }
 
+/* What is for other nodes happens. */
+static void execute_without_lost(struct gate_endpoint *gate, uint64_t lost, struct dm_batch *batch) {
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if ((lost >> batch->ops[i].node & 1) != 0) {
+            batch->ops[i].status = DM_OP_FAILED;
+            batch->failed++;
+        } else {
+            apply(gate, &batch->ops[i]);
+        }
+    }
+}
+
 static void gate_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     struct gate_endpoint *gate = (struct gate_endpoint *)base;
     struct gate_wait wait = {.batch = batch};
@@ -76,6 +89,11 @@ static void gate_execute(struct dm_endpoint *base, struct dm_batch *batch) {
     if (gate->dead || gate->cut != 0) {
         gate->cut -= gate->cut != 0 && gate->cut != UINT32_MAX;
         flush(&wait);
+        return;
+    }
+    uint64_t lost = ((struct gate_fabric *)base->fabric)->lost;
+    if (!gate->closed && lost != 0) {
+        execute_without_lost(gate, lost, batch);
         return;
     }
     if (!gate->closed) {
@@ -164,6 +182,10 @@ struct dm_session *gate_stand_in(struct dm_endpoint *endpoint) {
     session->endpoint = endpoint;
     session->sched = endpoint->sched;
     return session;
+}
+
+void gate_lose_node(struct dm_fabric *fabric, uint32_t node) {
+    ((struct gate_fabric *)fabric)->lost |= UINT64_C(1) << node;
 }
 
 void gate_close(struct dm_session *session) { gate_of(session)->closed = true; }

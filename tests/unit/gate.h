@@ -53,6 +53,9 @@ void gate_cut(struct dm_session *session, bool cut);
 /* The same for its next `batches`. */
 void gate_cut_next(struct dm_session *session, uint32_t batches);
 
+/* The memory node is gone: every operation on it fails from now on, of all sessions. While no batch waits at a gate. */
+void gate_lose_node(struct dm_fabric *fabric, uint32_t node);
+
 /* The client dies: nothing more of what waits, or of what it posts later, takes effect. */
 void gate_kill(struct dm_session *session);
 
