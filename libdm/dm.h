@@ -401,7 +401,7 @@ struct dm_usage {
     uint32_t clients_max;
     uint64_t epoch;     /* of reclamation: stands still while a client hangs */
     uint64_t map_epoch; /* of the region map */
-    uint64_t repairs;   /* that have ended since the pool was formatted */
+    uint64_t repairs;   /* that have begun since the pool was formatted */
     uint64_t blocks_total, blocks_free, blocks_owned, blocks_orphaned; /* data blocks */
     uint64_t block_bytes;
     uint64_t bytes_marked;             /* in owned and orphaned blocks: freed, and noted in a free map */

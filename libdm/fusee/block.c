@@ -6,9 +6,11 @@
 
 #include "assert.h"
 #include "fusee/open_round.h"
+#include "fusee/sweep.h"
 
 #define TABLES_BYTES_MAX (512u << 10) /* block tables read in one batch */
 #define MAP_UNIT_BYTES SIZECLASS_BYTES_MIN
+#define MARK_TURN_NS UINT64_C(1000000)
 
 struct search {
     const struct layout *layout;
@@ -28,7 +30,7 @@ static void search_block(struct search *search, uint32_t region, uint32_t index,
     if (block_word_state(word) == BLOCK_FREE) {
         search->out->free++;
         rank = 1 + distance;
-    } else if (block_word_state(word) == BLOCK_ORPHAN && block_orphan_is_ripe(word, search->epoch)) {
+    } else if (block_word_is_orphan(word) && block_orphan_is_ripe(word, search->epoch)) {
         bool same = block_word_class(word) == search->size_class;
         search->out->orphans += same;
         rank = same ? 0 : 1 + (uint64_t)regions + distance;
@@ -102,9 +104,12 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
 
 static bool note_taken(struct dm_session *session, uint64_t number, uint64_t from, uint64_t word) {
     bool fresh = block_word_state(from) == BLOCK_FREE;
-    if (slab_add(&session->slab, number, word, fresh) == NULL) {
+    struct block *block = slab_add(&session->slab, number, word, fresh);
+    if (block == NULL) {
         return false;
     }
+    block->swept = sweep_known(session, from);
+    session->watch.owes_sweep |= block->swept != session->repairs;
     if (fresh) {
         atomic_fetch_sub_explicit(&session->pool->blocks_free, 1, memory_order_relaxed);
     }
@@ -224,7 +229,7 @@ enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, con
     if (op == NULL) {
         return session->refusal;
     }
-    bool orphan = block_word_state(census->word) == BLOCK_ORPHAN;
+    bool orphan = block_word_is_orphan(census->word);
     if (orphan) {
         size_class = block_word_class(census->word);
     }
@@ -305,6 +310,18 @@ static uint64_t *free_objects(struct dm_session *session, const struct block *bl
     return addresses;
 }
 
+/* A block that could not be given up stays ours. Which of its free objects are marked is not known, so the next sweep
+ * finds them. */
+static void take_back(struct dm_session *session, uint64_t number, uint64_t word, bool empty, uint64_t swept) {
+    struct block *block = slab_add(&session->slab, number, word, empty);
+    if (block == NULL) {
+        pool_log(session->pool, DM_LOG_WARNING, "no memory to note a block: it stays unused until this client ends");
+        return;
+    }
+    block->swept = empty ? swept : SWEEP_NEVER;
+    session->watch.owes_sweep |= block->swept != session->repairs;
+}
+
 enum dm_status block_release(struct dm_session *session, struct block *block) {
     bool empty = slab_block_empty(block);
     uint32_t free = block->free;
@@ -313,10 +330,9 @@ enum dm_status block_release(struct dm_session *session, struct block *block) {
         return DM_NO_MEMORY;
     }
     uint16_t since = empty ? 0 : block_orphan_since(session);
-    uint64_t word =
-        block_word_after(block->word, block_word(empty ? BLOCK_FREE : BLOCK_ORPHAN, block->size_class, since));
     uint64_t number = block->number;
     uint64_t from = block->word;
+    uint64_t swept = block->swept;
     slab_remove(&session->slab, block); /* before anything that waits: nobody here may use it meanwhile */
     enum dm_status status = addresses == NULL ? DM_OK : block_mark_free(session, addresses, free);
     if (addresses != NULL) {
@@ -324,12 +340,42 @@ enum dm_status block_release(struct dm_session *session, struct block *block) {
     }
     struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
     if (op == NULL) {
-        return status == DM_OK ? session->refusal : status;
+        status = status == DM_OK ? session->refusal : status;
+        take_back(session, number, from, empty, swept);
+        return status;
     }
+    /* Behind op_begin: a repair that begins waits for operations that know nothing of it. */
+    enum block_state state = empty ? BLOCK_FREE : swept == session->repairs ? BLOCK_ORPHAN : BLOCK_UNSWEPT;
+    uint64_t word = block_word_after(from, block_word(state, block_word_class(from), since));
     status = block_round(op, number, from, word);
     op_end(op);
     if (status == DM_OK) {
         note_given_up(session, word);
     }
     return status == DM_BUSY ? DM_CORRUPT : status;
+}
+
+/* The generation goes on by another number for each client: two that mark one orphan must not write the same word. */
+static uint64_t marked_word(const struct dm_session *session, uint64_t word, enum block_state state) {
+    uint64_t next = block_word_after(word + session->client, word);
+    return (next & ~block_word((enum block_state)7, 0, 0)) | block_word(state, 0, 0);
+}
+
+enum dm_status block_mark_orphan(struct dm_session *session, uint64_t number, enum block_state state, uint64_t *word) {
+    while (session->memory_busy) { /* nor must two repairs of this session */
+        dm_coro_sleep(session->sched, MARK_TURN_NS);
+    }
+    session->memory_busy = true;
+    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+    enum dm_status status = op == NULL ? session->refusal : DM_UNREACHABLE;
+    uint64_t marked = marked_word(session, *word, state);
+    if (op != NULL) {
+        if (!open_round_has(session, layout_block_word_address(&session->pool->layout, number))) {
+            status = block_round(op, number, *word, marked);
+        }
+        op_end(op);
+    }
+    session->memory_busy = false;
+    *word = status == DM_OK ? marked : *word;
+    return status;
 }

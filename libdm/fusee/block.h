@@ -22,8 +22,13 @@ enum dm_status block_count(struct dm_session *session, uint8_t size_class, struc
 /* Takes a counted block for this class into the slab. DM_BUSY: somebody else was first, count again. */
 enum dm_status block_acquire(struct dm_session *session, uint8_t size_class, const struct block_census *census);
 
-/* Gives a block up: as free when all its objects are free, else as orphan with its free map written. */
+/* Gives a block up: as free when all its objects are free, else as orphan with its free map written; unswept if it may
+ * hold lost objects (sweep.h). */
 enum dm_status block_release(struct dm_session *session, struct block *block);
+
+/* Makes an orphan, *word, an unswept one or the other way round; *word is then what it has become. DM_BUSY: it is not
+ * what it was. */
+enum dm_status block_mark_orphan(struct dm_session *session, uint64_t number, enum block_state state, uint64_t *word);
 
 /* Takes the objects that others have freed in our blocks of this class into the limbo. */
 enum dm_status block_collect(struct dm_session *session, uint8_t size_class);

@@ -16,7 +16,7 @@ static struct look look_at(struct check *check, uint64_t number) {
     const struct layout *layout = check_layout(check);
     struct look look = {.check = check, .number = number, .word = check->blocks[number]};
     enum block_state state = block_word_state(look.word);
-    if ((state == BLOCK_OWNED || state == BLOCK_ORPHAN) &&
+    if ((state == BLOCK_OWNED || block_word_is_orphan(look.word)) &&
         block_word_class(look.word) <= check->inspector->pool->class_max) {
         look.bytes = sizeclass_bytes(block_word_class(look.word));
         look.objects = (uint32_t)(layout->super.block_bytes / look.bytes);
@@ -172,8 +172,8 @@ static enum dm_status check_block(struct check *check, uint64_t number) {
     if (status != DM_OK) {
         return status;
     }
-    if (state > BLOCK_ORPHAN || system != (state == BLOCK_SYSTEM) ||
-        ((state == BLOCK_OWNED || state == BLOCK_ORPHAN) && look.bytes == 0)) {
+    if (state > BLOCK_UNSWEPT || system != (state == BLOCK_SYSTEM) ||
+        ((state == BLOCK_OWNED || block_word_is_orphan(look.word)) && look.bytes == 0)) {
         check_fault(check, DM_FAULT_BLOCK, "the word of block %llu is %016llx, which no block can have",
                     (unsigned long long)number, (unsigned long long)look.word);
         return DM_OK;

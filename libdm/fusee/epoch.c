@@ -5,6 +5,7 @@
 
 #include "fusee/allocator.h"
 #include "fusee/session.h"
+#include "fusee/sweep.h"
 
 #define RETIRE_LOOK_NS UINT64_C(20000) /* a batch is under way: some us on an adapter */
 
@@ -56,6 +57,7 @@ static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t 
     if (buffer == NULL) {
         return DM_BUSY;
     }
+    uint64_t look = space_look(&session->spaces);
     *(uint64_t *)buffer->bytes = value;
     uint8_t *lines = buffer->bytes + sizeof value;
     struct dm_batch batch;
@@ -69,8 +71,9 @@ static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t 
         session->announced_word = value;
         *epoch = ((const struct epoch_line *)lines)->epoch;
         epoch_note_members(session, lines, LINES_BYTES);
+        sweep_note_repairs(session, ((const struct epoch_line *)lines)->repairs);
         if (value != 0) {
-            space_note(&session->spaces, (const struct space_table *)(lines + LAYOUT_EPOCH_BYTES));
+            space_note(&session->spaces, (const struct space_table *)(lines + LAYOUT_EPOCH_BYTES), look);
         }
     }
     buffer_give(&session->buffers, buffer);
@@ -171,6 +174,7 @@ enum dm_status epoch_tick(struct dm_session *session) {
     }
     uint32_t bytes = (uint32_t)(LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES + layout->super.clients * sizeof(uint64_t));
     uint64_t freed_before = session->limbo.tail;
+    uint64_t look = space_look(&session->spaces);
     struct dm_batch batch;
     dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
     epoch_read_lines(session, &batch, buffer->bytes, bytes);
@@ -182,11 +186,12 @@ enum dm_status epoch_tick(struct dm_session *session) {
     const struct epoch_line *line = (const struct epoch_line *)buffer->bytes;
     const uint64_t *announced = (const uint64_t *)(buffer->bytes + LAYOUT_EPOCH_BYTES + SPACE_TABLE_BYTES);
     if (session->announced) {
-        space_note(&session->spaces, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES));
+        space_note(&session->spaces, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES), look);
     }
+    count_note(session, line, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES));
     uint64_t epoch = line->epoch;
     uint64_t pressure = line->pressure;
-    count_note(session, line, (const struct space_table *)(buffer->bytes + LAYOUT_EPOCH_BYTES));
+    sweep_note_repairs(session, line->repairs);
     uint64_t published = announced[session->client];
     struct census census = count_announced(announced, layout->super.clients, epoch);
     epoch_note_members(session, buffer->bytes, bytes);

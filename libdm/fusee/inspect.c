@@ -332,7 +332,7 @@ enum dm_status dm_inspector_fence(struct dm_inspector *inspector, uint64_t ident
 static void count_block(struct dm_usage *usage, uint64_t word, const struct client_set *registered) {
     enum block_state state = block_word_state(word);
     usage->blocks_free += state == BLOCK_FREE;
-    usage->blocks_orphaned += state == BLOCK_ORPHAN;
+    usage->blocks_orphaned += block_word_is_orphan(word);
     usage->blocks_owned += state == BLOCK_OWNED;
     usage->blocks_of_nobody += state == BLOCK_OWNED && !client_set_has(registered, block_word_client(word));
 }
@@ -357,7 +357,7 @@ static enum dm_status count_marked(struct dm_inspector *inspector, const uint64_
         uint32_t count = 0;
         dm_batch_init(&inspector->batch, NULL);
         for (; at < blocks && count < at_a_time; at++) {
-            if (block_word_state(words[at]) == BLOCK_OWNED || block_word_state(words[at]) == BLOCK_ORPHAN) {
+            if (block_word_state(words[at]) == BLOCK_OWNED || block_word_is_orphan(words[at])) {
                 struct location map = layout_locate(layout, layout_free_map_address(layout, at), 0);
                 dm_batch_read(&inspector->batch, map.node, map.offset,
                               inspector->memory + (size_t)count * layout->map_bytes, layout->map_bytes);
@@ -391,7 +391,7 @@ static enum dm_status read_spaces(struct dm_inspector *inspector, struct dm_usag
         usage->space_changing = change.kind != SPACE_CHANGE_NONE;
         usage->space_purging = !usage->space_changing && change.count != table.purged;
         usage->epoch = line.epoch;
-        usage->repairs = line.repairs;
+        usage->repairs = repairs_count(line.repairs);
     }
     return status;
 }

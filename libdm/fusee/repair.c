@@ -370,8 +370,11 @@ static enum dm_status watch_sweep(struct dm_session *session) {
     }
     watch->sweeping = true;
     watch->owes_sweep = false;
-    enum dm_status status = sweep_own(session, &session->stats.objects_recovered);
-    watch->owes_sweep |= status != DM_OK;
+    enum dm_status status = DM_OK;
+    if (sweep_is_owed(session)) {
+        status = sweep_own(session, &session->stats.objects_recovered);
+        watch->owes_sweep |= status != DM_OK || sweep_is_owed(session);
+    }
     watch->sweeping = false;
     return status;
 }
@@ -382,9 +385,7 @@ static enum dm_status watch_look(struct dm_session *session) {
     enum dm_status status =
         read_word(session, session->pool->layout.epoch_offset + offsetof(struct epoch_line, repairs), &repairs);
     if (status == DM_OK) {
-        watch->owes_sweep |= watch->known && repairs != watch->repairs;
-        watch->known = true;
-        watch->repairs = repairs;
+        sweep_note_repairs(session, repairs);
     }
     if (status == DM_OK && (look_is_ours(session) || watch->owes_look)) {
         status = repair_gone(session);

@@ -22,17 +22,15 @@ struct dm_session;
 
 /* A session's part in noticing; in struct dm_session. */
 struct watch {
-    uint64_t look_ns;            /* when the next look is due */
-    uint64_t all_ns;             /* when one at all clients is, and not only at those that have announced themselves */
-    uint64_t repairs;            /* the pool's count of repairs as last seen */
-    bool known;                  /* `repairs` has been read */
-    bool looking;                /* a coroutine looks, or ends open rounds */
-    bool owes_look;              /* the last one has failed: claims may be left that name this session */
-    bool owes_sweep;             /* of its blocks: a repair has ended */
-    bool sweeping;               /* a coroutine does that */
-    bool failing;                /* the last look has failed, which was logged */
-    bool closing;                /* the session is about to close: waits end at once */
-    uint32_t coroutines;         /* that look, repair or sweep */
+    uint64_t look_ns;    /* when the next look is due */
+    uint64_t all_ns;     /* when one at all clients is, and not only at those that have announced themselves */
+    bool looking;        /* a coroutine looks, or ends open rounds */
+    bool owes_look;      /* the last one has failed: claims may be left that name this session, of idle clients, too */
+    bool owes_sweep;     /* of its blocks, of some of them at least */
+    bool sweeping;       /* a coroutine does that */
+    bool failing;        /* the last look has failed, which was logged */
+    bool closing;        /* the session is about to close: waits end at once */
+    uint32_t coroutines; /* that look, repair or sweep */
     struct client_set repairing; /* by coroutines of this session */
 };
 

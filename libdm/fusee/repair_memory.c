@@ -4,10 +4,15 @@
 #include <string.h>
 
 #include "fusee/block.h"
+#include "fusee/epoch.h"
 #include "fusee/round.h"
 #include "fusee/sweep.h"
 
 #define TABLES_BYTES_MAX (512u << 10)
+#define BEGIN_TRIES 4u
+#define BEGIN_EPOCHS 6u /* from the counting to the marking of orphans, so that this ends within SWEEP_MARK_EPOCHS */
+
+_Static_assert(SWEEP_SEEN_EPOCHS < BEGIN_EPOCHS && BEGIN_EPOCHS + 2 <= SWEEP_MARK_EPOCHS, "a time for the marking");
 
 static bool is_dead_owned(const struct client_set *dead, uint64_t word) {
     return block_word_state(word) == BLOCK_OWNED && client_set_has(dead, block_word_client(word));
@@ -15,15 +20,23 @@ static bool is_dead_owned(const struct client_set *dead, uint64_t word) {
 
 /* ---- Which blocks ----------------------------------------------------------------------------------------------- */
 
-static bool add_blocks(struct sweep *sweep, const struct client_set *dead, uint64_t first, const uint64_t *words,
-                       uint32_t count) {
+/* Marks the orphans among these unswept. */
+static enum dm_status add_blocks(struct sweep *sweep, const struct client_set *dead, uint64_t first,
+                                 const uint64_t *words, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
-        bool ours = is_dead_owned(dead, words[i]) || block_word_state(words[i]) == BLOCK_ORPHAN;
-        if (ours && !sweep_add(sweep, first + i, words[i], NULL)) {
-            return false;
+        uint64_t word = words[i];
+        enum dm_status status = DM_OK;
+        if (block_word_state(word) == BLOCK_ORPHAN) {
+            status = block_mark_orphan(sweep->session, first + i, BLOCK_UNSWEPT, &word);
+        }
+        if (status == DM_BUSY || !(is_dead_owned(dead, word) || block_word_is_orphan(word))) {
+            continue; /* adopted meanwhile, or never ours to look at */
+        }
+        if (status != DM_OK || !sweep_add(sweep, first + i, word, NULL)) {
+            return status == DM_OK ? DM_BUSY : status;
         }
     }
-    return true;
+    return DM_OK;
 }
 
 /* READs the block tables of regions from .. from + count - 1. */
@@ -46,8 +59,8 @@ static enum dm_status read_tables(struct sweep *sweep, const struct client_set *
         }
         status = op_execute(op);
         op_end(op);
-        if (status == DM_OK && !add_blocks(sweep, dead, (uint64_t)from * words, table, count * words)) {
-            status = DM_BUSY;
+        if (status == DM_OK) {
+            status = add_blocks(sweep, dead, (uint64_t)from * words, table, count * words);
         }
     }
     buffer_give(&session->buffers, buffer);
@@ -142,10 +155,15 @@ static enum dm_status write_map(struct settling *settling) {
     return status;
 }
 
-static enum dm_status give_block_up(struct settling *settling) {
+/* Another repair that has begun meanwhile would not look at an orphan that this one makes. */
+static enum block_state orphan_state(const struct dm_session *session, uint64_t repairs) {
+    return session->repairs == repairs ? BLOCK_ORPHAN : BLOCK_UNSWEPT;
+}
+
+static enum dm_status give_block_up(struct settling *settling, uint64_t repairs) {
     struct fusee_op *op = settling->op;
     const struct sweep_block *block = settling->block;
-    enum block_state state = settling->all_free ? BLOCK_FREE : BLOCK_ORPHAN;
+    enum block_state state = settling->all_free ? BLOCK_FREE : orphan_state(op->session, repairs);
     /* Of the dead client no operation is under way. */
     uint16_t since = settling->all_free ? 0 : (uint16_t)(op->session->epoch - BLOCK_ORPHAN_EPOCHS);
     struct round round = {.address = layout_block_word_address(&op->session->pool->layout, block->number),
@@ -157,6 +175,17 @@ static enum dm_status give_block_up(struct settling *settling) {
         atomic_fetch_add_explicit(&op->session->pool->blocks_free, 1, memory_order_relaxed);
     }
     return status;
+}
+
+/* What it holds is known. DM_BUSY: it was adopted, and its owner sweeps it. */
+static enum dm_status unmark(struct settling *settling, uint64_t repairs) {
+    struct dm_session *session = settling->op->session;
+    uint64_t word = settling->block->word;
+    if (orphan_state(session, repairs) == BLOCK_UNSWEPT) {
+        return DM_OK;
+    }
+    enum dm_status status = block_mark_orphan(session, settling->block->number, BLOCK_ORPHAN, &word);
+    return status == DM_BUSY ? DM_OK : status;
 }
 
 static enum dm_status settle_block(struct settling *settling, const struct client_set *dead,
@@ -173,7 +202,7 @@ static enum dm_status settle_block(struct settling *settling, const struct clien
     status = write_map(settling);
     if (status == DM_OK) {
         out->objects_lost += lost;
-        status = owned ? give_block_up(settling) : DM_OK;
+        status = owned ? give_block_up(settling, out->repairs) : unmark(settling, out->repairs);
     }
     if (status == DM_OK && owned) {
         *(settling->all_free ? &out->blocks_freed : &out->blocks_orphaned) += 1;
@@ -208,31 +237,70 @@ static enum dm_status settle_blocks(struct sweep *sweep, const struct client_set
 
 /* ---- All -------------------------------------------------------------------------------------------------------- */
 
-/* Every session looks for what is lost in its blocks when it sees this word change. */
-static enum dm_status tell_owners(struct dm_session *session) {
-    struct fusee_op *op = op_begin(session, DM_KIND_MAINTENANCE);
+/* Every session looks for what is lost in its blocks when it sees this word change; see sweep.h. */
+static enum dm_status count_repair(struct dm_session *session, uint64_t *repairs, bool *again) {
+    enum dm_status status = epoch_tick(session);
+    struct fusee_op *op = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
     if (op == NULL) {
-        return DM_BUSY;
+        return status == DM_OK ? DM_BUSY : status;
     }
+    uint64_t seen = session->repairs;
+    *repairs = repairs_after(seen, session->epoch);
     op_batch_init(op);
-    for (uint32_t c = 0; c < session->members.control_count; c++) {
-        dm_batch_faa(&op->batch, session->members.control[c],
-                     session->pool->layout.epoch_offset + offsetof(struct epoch_line, repairs), 1);
+    const uint16_t *control = session->members.control;
+    uint64_t offset = session->pool->layout.epoch_offset + offsetof(struct epoch_line, repairs);
+    struct dm_op *cas = dm_batch_cas(&op->batch, control[0], offset, seen, *repairs);
+    status = op_execute(op);
+    bool counted = status == DM_OK && cas->result == seen;
+    op_batch_init(op);
+    for (uint32_t c = 1; c < session->members.control_count && counted; c++) {
+        dm_batch_write(&op->batch, control[c], offset, repairs, sizeof *repairs);
     }
-    enum dm_status status = op_execute(op);
+    status = op->batch.count != 0 ? op_execute(op) : status;
     op_end(op);
+    if (counted) {
+        sweep_note_repairs(session, *repairs);
+    }
+    *again = status == DM_OK && !counted;
+    return *again ? DM_BUSY : status;
+}
+
+/* Counts the repair, lets everybody see it, and finds the blocks. The epoch stands while these are marked. DM_BUSY: too
+ * much time has passed between the one and the other. */
+static enum dm_status begin(struct sweep *sweep, const struct client_set *dead, uint64_t *repairs, bool *again) {
+    struct dm_session *session = sweep->session;
+    enum dm_status status = count_repair(session, repairs, again);
+    if (status == DM_OK) {
+        status = sweep_wait(session, SWEEP_SEEN_EPOCHS, NULL, NULL);
+    }
+    struct fusee_op *lead = status == DM_OK ? op_begin(session, DM_KIND_MAINTENANCE) : NULL;
+    if (lead == NULL) {
+        return status == DM_OK ? session->refusal : status;
+    }
+    bool late = lead->epoch > repairs_epoch(*repairs) + BEGIN_EPOCHS;
+    *again = late;
+    status = late ? DM_BUSY : find_blocks(sweep, dead);
+    op_end(lead);
     return status;
 }
 
 enum dm_status repair_memory_run(struct dm_session *session, const struct client_set *dead, struct repair_memory *out) {
     struct sweep sweep;
-    if (!sweep_open(&sweep, session)) {
-        return DM_BUSY;
+    enum dm_status status = DM_BUSY;
+    bool again = true;
+    for (uint32_t i = 0; again && i < BEGIN_TRIES; i++) {
+        if (!sweep_open(&sweep, session)) {
+            return DM_BUSY;
+        }
+        status = begin(&sweep, dead, &out->repairs, &again);
+        if (status != DM_OK) {
+            sweep_close(&sweep);
+        }
     }
-    enum dm_status status = find_blocks(&sweep, dead);
-    if (status == DM_OK) {
-        status = sweep_wait(session, 2, NULL, NULL);
+    if (status != DM_OK) {
+        return status;
     }
+    status = sweep_wait(session, 2, NULL, NULL);
     if (status == DM_OK) {
         status = sweep_reach(&sweep);
     }
@@ -243,5 +311,5 @@ enum dm_status repair_memory_run(struct dm_session *session, const struct client
         status = settle_blocks(&sweep, dead, out);
     }
     sweep_close(&sweep);
-    return status == DM_OK ? tell_owners(session) : status;
+    return status;
 }

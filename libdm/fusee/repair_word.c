@@ -92,13 +92,15 @@ static enum dm_status owner_of_block(struct fusee_op *op, const struct client_se
  * object, or in its repair (it clears its own tombstones and takes its own inserts back). */
 static enum dm_status find_owner(struct fusee_op *op, const struct client_set *dead, const struct repair_word *word,
                                  uint64_t primary, uint64_t seen, enum owner *owner) {
-    if (!word->slot) {
-        uint64_t owned = block_word_state(seen) == BLOCK_OWNED ? seen : primary;
-        *owner = client_set_has(dead, block_word_client(owned)) ? OWNER_DEAD : OWNER_OTHER;
-        return DM_OK;
-    }
     *owner = OWNER_DEAD;
     if (word->proven && word->primary == primary && word->decider == seen) {
+        return DM_OK;
+    }
+    if (!word->slot) {
+        uint64_t owned = block_word_state(seen) == BLOCK_OWNED ? seen : primary;
+        *owner = block_word_state(owned) != BLOCK_OWNED           ? OWNER_UNKNOWN /* a repairer marks an orphan */
+                 : client_set_has(dead, block_word_client(owned)) ? OWNER_DEAD
+                                                                  : OWNER_OTHER;
         return DM_OK;
     }
     bool whole;

@@ -66,14 +66,15 @@ struct dm_session {
     uint64_t epoch;                 /* as last read, */
     uint64_t epoch_seen_ns;         /* and when it was first read */
     uint64_t pressure_seen;         /* last value of the pressure word */
+    uint64_t repairs;               /* the word of repairs as last read: not before the last tick or announcement */
     uint32_t clients_active;        /* that announced themselves at the last tick */
     bool announced;                 /* our announce word is not "idle" */
     bool retiring;                  /* "idle" is being written */
     uint32_t in_flight[EPOCH_RING]; /* operations by the epoch in which they began */
     uint32_t in_flight_total;
     struct space_view spaces;
-
     struct counts counts;
+
     /* time and housekeeping */
     uint64_t now_ns; /* refreshed by polls and every few operations */
     uint32_t now_uses;
@@ -184,8 +185,8 @@ struct fusee_op {
     bool bypass;           /* and therefore its object is not fetched beside it */
     struct buffer *object; /* of the result */
     bool by_slot;          /* `slot` alone showed the result; else both buckets did */
+    enum count_as found;   /* where `object` is not there any more, or never was: what it was */
     uint32_t rereads;
-    enum count_as found; /* where `object` is not there any more, or never was: what it was */
     struct candidate candidates[INDEX_CANDIDATES_MAX];
     uint32_t candidate_count;
     uint64_t foreign_words[INDEX_CANDIDATES_MAX]; /* known to be other keys' */

@@ -11,7 +11,7 @@
 #define LOOK_NS UINT64_C(100000)         /* at first, */
 #define LOOK_LATER_NS UINT64_C(5000000)
 #define CONTROL_BYTES (64u << 10)
-#define REPAIRS_AHEAD (UINT64_C(1) << 20) /* so that every session sees the count change */
+#define REPAIRS_AHEAD 16u /* so that every session sees the count change: nodes differ by those under way */
 
 enum dm_status settle_execute(struct settle *settle, struct dm_batch *batch) {
     dm_fabric_execute(settle->session->endpoint, batch);
@@ -218,11 +218,14 @@ static enum dm_status read_epoch(struct settle *settle, struct epoch_line *lines
     *out = lines[0];
     for (uint32_t i = 0; i < batch.count; i++) {
         out->epoch = larger(out->epoch, lines[i].epoch);
+        out->repairs = larger(out->repairs, lines[i].repairs);
         out->miscounts = larger(out->miscounts, larger(lines[i].miscounts, lines[i].recounted));
     }
     out->epoch++;
     out->miscounts++;
-    out->repairs += REPAIRS_AHEAD;
+    for (uint32_t i = 0; i < REPAIRS_AHEAD; i++) {
+        out->repairs = repairs_after(out->repairs, out->epoch);
+    }
     return status;
 }
 

@@ -16,7 +16,8 @@
 struct block {
     struct block *previous, *next; /* in its class's list of blocks with free objects */
     uint64_t number;
-    uint64_t word; /* its block-table word */
+    uint64_t word;  /* its block-table word */
+    uint64_t swept; /* the word of repairs behind which nothing is lost in it (sweep.h) */
     uint8_t size_class;
     bool listed;
     uint32_t objects, free, search; /* search: bitmap word to look at first */

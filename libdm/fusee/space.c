@@ -79,10 +79,17 @@ static bool is_newer(uint64_t change, uint64_t known) {
     return ahead == 0 ? is_under_way(known) : ahead <= SPACE_COUNT_MASK / 2;
 }
 
-void space_note(struct space_view *view, const struct space_table *table) {
+void space_note(struct space_view *view, const struct space_table *table, uint64_t look) {
     if (!is_newer(table->change, view->change)) {
         return;
     }
+    bool done = !is_under_way(table->change);
+    if (done && (view->done != table->change || look <= view->done_at)) {
+        view->done_at = view->done != table->change ? view->looks : view->done_at;
+        view->done = table->change;
+        return;
+    }
+    view->done = 0;
     view->change = table->change;
     for (uint16_t s = 0; s < DM_SPACES && !space_is_held(view); s++) {
         view->number[s] = space_number(table->words[s], s);
@@ -103,8 +110,9 @@ static void begin(struct dm_session *session, struct dm_batch *batch) {
     dm_batch_init(batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
 }
 
-/* READs the table and, before it, the epoch. */
+/* READs the table and, behind it, the epoch; notes the table. */
 static enum dm_status read_table(struct dm_session *session, struct space_table *table, uint64_t *epoch) {
+    uint64_t look = space_look(&session->spaces);
     struct buffer *buffer = buffer_take(&session->buffers, sizeof *table + sizeof *epoch);
     if (buffer == NULL) {
         return DM_BUSY;
@@ -122,6 +130,7 @@ static enum dm_status read_table(struct dm_session *session, struct space_table 
     if (status == DM_OK) {
         memcpy(table, buffer->bytes, sizeof *table);
         memcpy(epoch, buffer->bytes + sizeof *table, sizeof *epoch);
+        space_note(&session->spaces, table, look);
     }
     buffer_give(&session->buffers, buffer);
     return status;
@@ -228,13 +237,8 @@ static enum dm_status finish(struct dm_session *session, bool ours) {
             return status;
         }
         if (!is_under_way(table.change)) {
-            status = read_table(session, &table, &epoch); /* its words, from behind the change */
-            if (status == DM_OK) {
-                space_note(&session->spaces, &table);
-            }
-            return status;
+            return read_table(session, &table, &epoch); /* its words, from behind the change */
         }
-        space_note(&session->spaces, &table);
         if (began.change == 0 || count_of(began.change) != count_of(table.change)) {
             began = (struct looking){table.change, epoch, pool_clock_ns(session->pool), ours && began.change == 0};
         }
@@ -301,9 +305,6 @@ static enum dm_status change_spaces(struct dm_session *session, struct space_cha
         struct space_table table;
         uint64_t epoch;
         enum dm_status status = read_table(session, &table, &epoch);
-        if (status == DM_OK) {
-            space_note(&session->spaces, &table);
-        }
         if (status == DM_OK && is_under_way(table.change)) {
             status = space_wait(session);
             if (status == DM_OK) {
@@ -379,8 +380,9 @@ enum dm_status dm_space_purge(struct dm_session *session) {
         if (status == DM_OK) { /* the scan hands what it meets under old numbers to the session's jobs */
             status = dm_scan(session, &(struct dm_scan){DM_SPACE_ALL, PURGE_KEYS, ignore, NULL}, &cursor);
         }
-        while (status == DM_OK && session->job_count != 0) {
+        while (status == DM_OK && session->job_count != 0) { /* a session that closes begins no more of them */
             dm_coro_sleep(session->sched, LOOK_NS);
+            status = session->watch.closing ? DM_BUSY : DM_OK;
         }
     } while (status == DM_OK && cursor != 0);
     while (session->jobs_running && status == DM_OK) {

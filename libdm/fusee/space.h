@@ -13,6 +13,9 @@
  *
  * Every step can be repeated and any client may take it, so one that dies in between holds nobody up for long. Each CAS
  * carries the count of its change, so that one that comes late finds nothing to do.
+ *
+ * A READ of the table can be torn: `change` from behind 5, the words from before 4. So the words count only that were
+ * read by a READ that was posted when a change was known to be done; until then the client is held as in 1.
  */
 #ifndef FUSEE_SPACE_H
 #define FUSEE_SPACE_H
@@ -58,17 +61,23 @@ uint64_t space_word_after(uint64_t word, uint16_t space, const struct space_chan
 /* A client's view of the table. */
 struct space_view {
     uint64_t change;
+    uint64_t done;    /* a later change that is done, and whose words are still to be read; 0: none */
+    uint64_t done_at; /* `looks` when that was known */
+    uint64_t looks;
     uint16_t number[DM_SPACES];
     bool finishing; /* a coroutine waits for the change's end */
 };
 
-static inline bool space_is_held(const struct space_view *view) { return view->change >> 62 != SPACE_CHANGE_NONE; }
+static inline bool space_is_held(const struct space_view *view) {
+    return view->change >> 62 != SPACE_CHANGE_NONE || view->done != 0;
+}
 /* The space that has this number now; DM_SPACE_ALL: none. */
 uint16_t space_of_number(const struct space_view *view, uint16_t number);
 
 void space_view_init(struct space_view *view);
-/* A table that was read by a client that is announced. */
-void space_note(struct space_view *view, const struct space_table *table);
+/* A table that was read by a client that is announced; `look` is what space_look said before the READ was posted. */
+static inline uint64_t space_look(struct space_view *view) { return ++view->looks; }
+void space_note(struct space_view *view, const struct space_table *table, uint64_t look);
 
 /* Waits until no change is under way; ends it if need be, or calls it off. Not inside an operation. DM_UNREACHABLE. */
 enum dm_status space_wait(struct dm_session *session);

@@ -188,29 +188,38 @@ static enum dm_status collect_own(struct dm_session *session) {
     return status;
 }
 
-static uint64_t free_lost(struct sweep *sweep) {
+/* False: the limbo has no memory for all of them. */
+static bool free_lost_of(struct dm_session *session, const struct sweep_block *block, uint64_t *lost) {
+    uint64_t address = block->number << session->pool->layout.block_shift;
+    for (uint32_t i = 0; i < block->objects; i++) {
+        if ((block->bits[i / 64] >> (i % 64) & 1) == 0) {
+            continue;
+        }
+        if (!limbo_push(&session->limbo, address + (uint64_t)i * sizeclass_bytes(block->size_class))) {
+            return false;
+        }
+        session->stats.objects_freed++;
+        ++*lost;
+    }
+    return true;
+}
+
+/* `repairs`: what was known of them when the sweep began. */
+static void free_lost(struct sweep *sweep, uint64_t repairs, uint64_t *lost) {
     struct dm_session *session = sweep->session;
-    uint64_t lost = 0;
     for (uint64_t b = 0; b < sweep->block_count; b++) {
         const struct sweep_block *block = sweep->blocks[b];
-        const struct block *own = session->slab.blocks[b];
-        if (block == NULL || own == NULL || own->word != block->word) {
-            continue; /* given up meanwhile, or had again */
-        }
-        for (uint32_t i = 0; i < block->objects; i++) {
-            if ((block->bits[i / 64] >> (i % 64) & 1) != 0) {
-                uint64_t address =
-                    (b << session->pool->layout.block_shift) + (uint64_t)i * sizeclass_bytes(own->size_class);
-                lost += limbo_push(&session->limbo, address);
-            }
+        struct block *own = session->slab.blocks[b];
+        bool still_own = block != NULL && own != NULL && own->word == block->word; /* else it was given up meanwhile */
+        if (still_own && free_lost_of(session, block, lost)) {
+            own->swept = repairs;
         }
     }
-    session->stats.objects_freed += lost;
-    return lost;
 }
 
 static enum dm_status sweep_own_blocks(struct sweep *sweep, uint64_t *lost) {
     struct dm_session *session = sweep->session;
+    uint64_t repairs = session->repairs;
     struct following following = {sweep, session->limbo.head, session->limbo.capacity};
     if (!add_own(sweep) || !follow_limbo(&following)) {
         return DM_BUSY;
@@ -229,7 +238,7 @@ static enum dm_status sweep_own_blocks(struct sweep *sweep, uint64_t *lost) {
         status = DM_BUSY;
     }
     if (status == DM_OK) {
-        *lost += free_lost(sweep);
+        free_lost(sweep, repairs, lost);
     }
     return status;
 }
@@ -245,4 +254,30 @@ enum dm_status sweep_own(struct dm_session *session, uint64_t *lost) {
     enum dm_status status = sweep_own_blocks(&sweep, lost);
     sweep_close(&sweep);
     return status;
+}
+
+/* ---- Which are swept -------------------------------------------------------------------------------------------- */
+
+bool sweep_is_owed(const struct dm_session *session) {
+    const struct slab *slab = &session->slab;
+    for (uint64_t b = 0; b < layout_blocks(&session->pool->layout); b++) {
+        if (slab->blocks[b] != NULL && slab->blocks[b]->swept != session->repairs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t sweep_known(const struct dm_session *session, uint64_t from) {
+    uint64_t repairs = session->repairs;
+    bool marked = repairs == 0 || session->epoch >= repairs_epoch(repairs) + SWEEP_MARK_EPOCHS + 2;
+    bool whole = block_word_state(from) == BLOCK_FREE || (block_word_state(from) == BLOCK_ORPHAN && marked);
+    return whole ? repairs : SWEEP_NEVER;
+}
+
+void sweep_note_repairs(struct dm_session *session, uint64_t repairs) {
+    if (session->repairs != repairs) {
+        session->repairs = repairs;
+        session->watch.owes_sweep = true;
+    }
 }

@@ -95,7 +95,13 @@ static inline bool word_is_certain(uint64_t word, uint32_t seen, uint32_t epoch)
 
 /* ---- Block table ----------------------------------------------------------------------------------------------- */
 
-enum block_state { BLOCK_FREE = 0, BLOCK_SYSTEM, BLOCK_OWNED, BLOCK_ORPHAN };
+enum block_state {
+    BLOCK_FREE = 0,
+    BLOCK_SYSTEM,
+    BLOCK_OWNED,
+    BLOCK_ORPHAN,
+    BLOCK_UNSWEPT, /* an orphan in which objects may be lost: who adopts it looks for them (sweep.h) */
+};
 
 #define BLOCK_GENERATION_MASK ((UINT64_C(1) << 40) - 1)
 
@@ -109,6 +115,16 @@ static inline uint64_t block_word_after(uint64_t word, uint64_t next) {
 static inline enum block_state block_word_state(uint64_t word) { return (enum block_state)(word >> 61); }
 static inline uint8_t block_word_class(uint64_t word) { return word >> 56 & 31; }
 static inline uint16_t block_word_client(uint64_t word) { return (uint16_t)(word >> 40); }
+static inline bool block_word_is_orphan(uint64_t word) {
+    return block_word_state(word) == BLOCK_ORPHAN || block_word_state(word) == BLOCK_UNSWEPT;
+}
+
+/* The pool's word of repairs (sweep.h): how many have begun, 24 bits, and in which epoch the last one did, 40 bits. */
+static inline uint64_t repairs_count(uint64_t repairs) { return repairs >> 40; }
+static inline uint64_t repairs_after(uint64_t repairs, uint64_t epoch) {
+    return (repairs_count(repairs) + 1) << 40 | (epoch & BLOCK_GENERATION_MASK);
+}
+static inline uint64_t repairs_epoch(uint64_t repairs) { return repairs & BLOCK_GENERATION_MASK; }
 
 /* ---- Directory ------------------------------------------------------------------------------------------------- */
 

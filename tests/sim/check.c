@@ -18,7 +18,7 @@ struct pool_view {
     struct world *world;
     const struct layout *layout;
     bool strict;  /* no object may be two things, or lost: at the most clients have died, and repair has made up for
-                      it, but for what it is known to miss (RARE_OBJECT_LEAKED) */
+                     it. What a block may hold of lost objects that is marked unswept is found by who adopts it */
     bool settled; /* no round is open */
     bool closed;  /* no session is open any more */
     struct check_uses uses;
@@ -158,7 +158,8 @@ void check_swap(struct world *world, const struct dm_op *op) {
     if ((address & (layout->super.region_bytes - 1)) < layout->free_maps_offset) {
         enum block_state from = block_word_state(op->compare);
         enum block_state to = block_word_state(op->operand);
-        world->rare[RARE_BLOCK_ADOPTED] += from == BLOCK_ORPHAN && to == BLOCK_OWNED;
+        world->rare[RARE_BLOCK_ADOPTED] += block_word_is_orphan(op->compare) && to == BLOCK_OWNED;
+        world->rare[RARE_UNSWEPT_ADOPTED] += from == BLOCK_UNSWEPT && to == BLOCK_OWNED;
         world->rare[RARE_BLOCK_RETURNED] += from == BLOCK_OWNED && to == BLOCK_FREE;
         return;
     }
@@ -267,16 +268,20 @@ static bool is_owner_here(const struct world *world, uint64_t number, uint64_t w
     return false;
 }
 
+/* Who lives knows its blocks, also those that it took, or gave up, by a round of which it knew the outcome late. */
+static void check_owner(struct pool_view *view, uint64_t number, uint64_t word) {
+    if (block_word_state(word) == BLOCK_OWNED && (view->closed || !is_owner_here(view->world, number, word))) {
+        world_fail(view->world, "block %" PRIu64 " belongs to client %u, who does not know it", number,
+                   block_word_client(word));
+    }
+}
+
 /* Everything in an owned or orphaned block is exactly one thing, everything in a free one nothing. */
 static void check_block(struct pool_view *view, uint64_t number, uint64_t word) {
     struct world *world = view->world;
     enum block_state state = block_word_state(word);
     if (state == BLOCK_SYSTEM) {
         return;
-    }
-    if (state == BLOCK_OWNED && (view->closed || !is_owner_here(world, number, word))) {
-        world_fail(world, "block %" PRIu64 " belongs to client %u, who does not know it", number,
-                   block_word_client(word));
     }
     uint32_t bytes = state == BLOCK_FREE ? WORD_UNIT_BYTES : sizeclass_bytes(block_word_class(word));
     for (uint64_t offset = 0; offset + bytes <= view->layout->super.block_bytes; offset += bytes) {
@@ -288,8 +293,8 @@ static void check_block(struct pool_view *view, uint64_t number, uint64_t word) 
                        check_use_name(use));
         }
         bool lost = verdict == CHECK_LOST && world->plan.refuse_permyriad == 0;
-        if (lost && world->deaths != 0) { /* the block changed hands while what the dead knew was being looked for */
-            world->rare[RARE_OBJECT_LEAKED]++;
+        if (lost && state == BLOCK_UNSWEPT) {
+            world->rare[RARE_OBJECT_UNSWEPT]++;
         } else if (lost) {
             world_fail(world, "the object at %" PRIx64 " is lost: neither free nor in use", address);
         }
@@ -305,7 +310,10 @@ static void check_blocks(struct pool_view *view) {
                 world_fail(view->world, "the replicas of the word of block %" PRIu64 " differ", number);
             }
         }
-        check_block(view, number, word);
+        check_owner(view, number, word);
+        if (view->strict) {
+            check_block(view, number, word);
+        }
     }
 }
 
@@ -359,7 +367,7 @@ bool check_swept(struct world *world) {
             continue;
         }
         const struct watch *watch = &world->clients[i].session->watch;
-        if (!watch->known || watch->repairs != repairs || watch->owes_sweep || watch->sweeping) {
+        if (world->clients[i].session->repairs != repairs || watch->owes_sweep || watch->sweeping) {
             return false;
         }
     }
@@ -398,9 +406,13 @@ void check_pool(struct world *world) {
         for (uint64_t number = 0; number < layout_blocks(view.layout); number++) {
             claim_marked(&view, number);
         }
-        check_blocks(&view);
     } else {
         check_unused(&view);
+    }
+    /* Whose blocks are whose. Behind a settling a client may have forgotten one: tests/sim/open. */
+    bool known = view.settled && !world->plan.churn && world->plan.refuse_permyriad == 0 && world->plan.settle_ns == 0;
+    if (view.strict || known) {
+        check_blocks(&view);
     }
     if (view.closed && view.strict) { /* who left while a node was out of reach could not say so */
         check_records(&view);

@@ -9,6 +9,7 @@
 #define US UINT64_C(1000)
 #define MS (US * 1000)
 #define OPERATIONS_WANTED 1200
+#define DENSE_OPERATIONS 40000
 #define CLIENTS_USUAL 5 /* at the most */
 #define AT_ONCE_MAX 10  /* operations on one key that the search for an order can cope with */
 
@@ -337,6 +338,9 @@ static void draw_many(struct plan *plan, struct prng *prng) {
 static void draw_gaps(struct plan *plan, struct prng *prng) {
     if (plan->many_percent != 0 && prng_chance(prng, 50)) {
         plan->net.gap_ns = plan->net.latency_ns * between(prng, 2, 20);
+    } else if (plan->many_percent != 0) {
+        plan->net.stall_permille = (uint32_t)between(prng, 50, 500);
+        plan->net.stall_ns = (plan->net.latency_ns + plan->net.latency_spread_ns) * between(prng, 5, 60);
     }
 }
 
@@ -399,6 +403,10 @@ static void draw_all(struct plan *plan, uint64_t seed) {
         draw_nodes(plan);
     } else if (prng_chance(&plan->prng, 7)) {
         draw_cuts(plan);
+        if (plan->clients > 2 && prng_chance(&mixed, 50)) { /* some hold rounds open while others are repaired */
+            plan->kills = (uint32_t)between(&mixed, 1, plan->clients - 2);
+            plan->kill_odds = 8000;
+        }
     } else if (prng_chance(&plan->prng, 8)) { /* and nothing else: repair must make up for it */
         plan->kills = (uint32_t)between(&plan->prng, 1, plan->clients - 1);
         plan->kill_odds = 4000;
@@ -417,6 +425,42 @@ static void draw_all(struct plan *plan, uint64_t seed) {
 void plan_draw(struct plan *plan, uint64_t seed) {
     draw_all(plan, seed);
     draw_settle(plan, seed);
+}
+
+void plan_draw_dense(struct plan *plan, uint64_t seed) {
+    plan_draw(plan, seed);
+    struct prng *prng = &plan->prng;
+    struct plan drawn = *plan;
+    *plan = (struct plan){.seed = seed,
+                          .prng = drawn.prng,
+                          .replicas = drawn.replicas,
+                          .nodes = drawn.nodes < drawn.replicas ? drawn.replicas : drawn.nodes,
+                          .clients = (uint32_t)between(prng, 2, CLIENTS_USUAL),
+                          .coroutines = (uint32_t)between(prng, 1, 2),
+                          .node_bytes = 1024 * KIB,
+                          .region_bytes = 64 * KIB,
+                          .block_bytes = 16 * KIB,
+                          .cache_bytes = drawn.cache_bytes,
+                          .cpu_ns = drawn.cpu_ns,
+                          .keys = (uint32_t)between(prng, 30, PLAN_KEYS_MAX),
+                          .hot_keys = (uint32_t)between(prng, 4, 10),
+                          .hot_percent = (uint32_t)between(prng, 20, 70),
+                          .value_bytes = 24,
+                          .value_spread_bytes = 1,
+                          .expire_ms = 1,
+                          .operations = DENSE_OPERATIONS};
+    plan->gateways = (uint32_t)between(prng, 1, plan->clients);
+    plan->net = (struct sim_net){.latency_ns = drawn.net.latency_ns,
+                                 .latency_spread_ns = drawn.net.latency_spread_ns,
+                                 .gap_ns = drawn.net.latency_ns / 10,
+                                 .tear_permille = maybe(prng, 30, 100)};
+    for (uint32_t n = 0; n < SIM_NODES_MAX; n++) {
+        plan->net.factor[n] = drawn.net.factor[n];
+    }
+    static const uint8_t weight[WORK_COUNT] = {15, 0, 30, 0, 15, 20, 5, 5, 5, 5};
+    for (uint32_t w = 0; w < WORK_COUNT; w++) {
+        plan->weight[w] = weight[w];
+    }
 }
 
 void plan_print(const struct plan *plan) {

@@ -88,6 +88,8 @@ struct plan {
 };
 
 void plan_draw(struct plan *plan, uint64_t seed);
+/* For operations by the million: many in one run, of clients that meet, and nothing that makes them wait. */
+void plan_draw_dense(struct plan *plan, uint64_t seed);
 
 /* A plan as text, one field a line: it keeps its meaning when seeds do not. Loading says on stderr what is wrong. */
 void plan_save(const struct plan *plan, FILE *file);

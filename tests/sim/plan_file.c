@@ -65,6 +65,8 @@ static const struct field fields[] = {
     FIELD(net.latency_ns, FIXED),
     FIELD(net.latency_spread_ns, FIXED),
     FIELD(net.gap_ns, FIXED),
+    FIELD(net.stall_permille, 0),
+    FIELD(net.stall_ns, FIXED),
     FIELD(net.tail_ns, FIXED),
     FIELD(net.late_ns, FIXED),
     FIELD(net.timeout_ns, FIXED),

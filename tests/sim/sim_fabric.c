@@ -125,6 +125,10 @@ static void op_post(struct sim_fabric *fabric, struct flight *flight, uint32_t i
     if (op->kind == DM_OP_READ && prng_below(&fabric->prng, 1000) < fabric->net.late_read_permille) {
         start_ns += draw_latency(fabric, op->node);
     }
+    if (fabric->net.stall_permille != 0 && op->kind >= DM_OP_CAS && chain->atomic_ns != 0 &&
+        prng_below(&fabric->prng, 1000) < fabric->net.stall_permille) {
+        start_ns += prng_below(&fabric->prng, fabric->net.stall_ns + 1);
+    }
     uint64_t end_ns = op_schedule(fabric, flight, index, start_ns);
     flight->end_ns[index] = end_ns;
     chain->end_ns = later(chain->end_ns, end_ns);

@@ -32,7 +32,9 @@ enum sim_link { LINK_GOOD, LINK_DEAF, LINK_MUTE };
 struct sim_net {
     uint64_t latency_ns, latency_spread_ns; /* one way: at least, and drawn on top */
     uint64_t gap_ns;                        /* most between operations of a chain, and between pieces */
-    uint64_t tail_ns;                       /* now and then much later */
+    uint32_t stall_permille; /* of the atomic operations behind another one of their chain: they come later */
+    uint64_t stall_ns;       /* by so much at most */
+    uint64_t tail_ns;        /* now and then much later */
     uint32_t tail_permille;
     uint32_t tear_permille;         /* of operations longer than a word */
     uint32_t late_read_permille;    /* READs that later operations of their chain pass */

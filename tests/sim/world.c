@@ -72,7 +72,8 @@ const char *const rare_names[RARE_COUNT] = {
     [RARE_OUTCOME_PROVED] = "unknown outcome proved by the chain",
     [RARE_FLUSH] = "space flushed",
     [RARE_UNREACHABLE] = "operation refused, node out of reach",
-    [RARE_OBJECT_LEAKED] = "object lost by a repair",
+    [RARE_UNSWEPT_ADOPTED] = "unswept block adopted",
+    [RARE_OBJECT_UNSWEPT] = "lost object waits in an unswept block",
     [RARE_OBJECT_UNREADABLE] = "object behind a primary's word unreadable",
 };
 

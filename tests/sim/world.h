@@ -58,7 +58,8 @@ enum rare {
     RARE_INTENT_MET,
     RARE_TRANSACTION_ABORTED,
     RARE_PICTURE_RETAKEN,
-    RARE_OBJECT_LEAKED,     /* a known fault: free, but nobody knows, behind a client's death */
+    RARE_UNSWEPT_ADOPTED,   /* who does it looks for lost objects in it, */
+    RARE_OBJECT_UNSWEPT,    /* and finds such ones */
     RARE_OBJECT_UNREADABLE, /* must be none: the primary names whole objects only, and they stay for the grace period */
     RARE_COUNT
 };

@@ -124,7 +124,7 @@ struct account account_pool(const struct world *world) {
         if (block_word_state(word) == BLOCK_FREE) {
             check_map_empty(&ledger, b);
         } else if (block_word_state(word) != BLOCK_SYSTEM) {
-            assert_true(block_word_state(word) == BLOCK_ORPHAN || is_live_client(world, block_word_client(word), b));
+            assert_true(block_word_is_orphan(word) || is_live_client(world, block_word_client(word), b));
             count_block(&ledger, b, word, &account);
         }
     }

@@ -102,7 +102,7 @@ static void check_object(const struct world *world, uint64_t word) {
     }
     uint64_t block = layout_block_number(layout, word_address(word));
     uint64_t owner = *(const uint64_t *)check_at(world, layout_block_word_address(layout, block), 0);
-    assert_true(block_word_state(owner) == BLOCK_OWNED || block_word_state(owner) == BLOCK_ORPHAN);
+    assert_true(block_word_state(owner) == BLOCK_OWNED || block_word_is_orphan(owner));
     assert_int_equal(block_word_class(owner), word_class(word));
 }
 
@@ -125,6 +125,7 @@ static void check_blocks(const struct world *world, struct census *census) {
             census->blocks_owned++;
             break;
         case BLOCK_ORPHAN:
+        case BLOCK_UNSWEPT:
             census->blocks_orphan++;
             break;
         default:

@@ -176,19 +176,24 @@ static bool die_after(struct trap *trap, struct call *call, uint32_t operations)
 struct repair {
     struct trap *trap;
     enum dm_status status;
+    bool ended;
 };
 
 static void repair_coroutine(void *argument) {
     struct repair *repair = argument;
     uint32_t client = trap_session(repair->trap, U)->client;
     repair->status = dm_session_repair(trap_session(repair->trap, W), &client, 1);
+    repair->ended = true;
 }
 
 /* W repairs what U has left behind; the others go on meanwhile. */
 static void repair_u(struct trap *trap) {
-    struct repair repair = {trap, DM_BUSY};
+    struct repair repair = {trap, DM_BUSY, true};
     for (uint32_t ms = 0; ms < REPAIR_MAX_MS && repair.status == DM_BUSY; ms++) {
-        world_call(trap->world, W, repair_coroutine, &repair);
+        if (repair.ended) {
+            repair.ended = false;
+            assert_int_equal(dm_sched_spawn(trap->world->sched[W], repair_coroutine, &repair), DM_OK);
+        }
         world_poll(trap->world, MS);
     }
     assert_int_equal(repair.status, DM_OK);
