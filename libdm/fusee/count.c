@@ -6,16 +6,6 @@
 #include "fusee/recount.h"
 #include "fusee/session.h"
 
-static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    session_execute(session, batch);
-    session->stats.kind[DM_KIND_MAINTENANCE].operations++;
-    return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
-}
-
-static void begin(struct dm_session *session, struct dm_batch *batch) {
-    dm_batch_init(batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-}
-
 uint64_t count_sum(const uint64_t *words, uint32_t count, uint16_t number) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -50,13 +40,13 @@ enum dm_status count_open(struct dm_session *session) {
         return DM_BUSY;
     }
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     for (uint32_t row = 0; row < LAYOUT_COUNT_ROWS; row++) {
         dm_batch_read(&batch, session->members.control[0],
                       layout_count_offset(&session->pool->layout, row, session->client),
                       buffer->bytes + row * sizeof(uint64_t), sizeof(uint64_t));
     }
-    enum dm_status status = execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     if (status == DM_OK) {
         *counts = (struct counts){.epoch = UINT64_MAX, .posted_epoch = UINT64_MAX};
         memcpy(counts->words, buffer->bytes, sizeof counts->words);
@@ -142,7 +132,7 @@ static enum dm_status write_all(struct dm_session *session, const uint64_t *word
     for (uint32_t c = session->members.control_count; c-- > 0 && status == DM_OK;) {
         uint16_t node = session->members.control[c];
         struct dm_batch batch;
-        begin(session, &batch);
+        session_maintain_begin(session, &batch);
         for (uint32_t row = 0; row < LAYOUT_COUNT_ROWS; row++) {
             if ((rows >> row & 1) != 0) {
                 dm_batch_write(&batch, node, layout_count_offset(layout, row, session->client), &words[row],
@@ -152,7 +142,7 @@ static enum dm_status write_all(struct dm_session *session, const uint64_t *word
         if (doubt) {
             dm_batch_faa(&batch, node, layout->epoch_offset + offsetof(struct epoch_line, miscounts), 1);
         }
-        status = execute(session, &batch);
+        status = session_maintain(session, &batch);
     }
     return status;
 }
@@ -205,11 +195,11 @@ static enum dm_status forget_row(struct dm_session *session, uint32_t row, uint1
     const struct layout *layout = &session->pool->layout;
     uint32_t count = layout_count_words(layout);
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     dm_batch_read(&batch, session->members.control[0], layout_count_offset(layout, row, 0), words,
                   count * (uint32_t)sizeof *words);
-    enum dm_status status = execute(session, &batch);
-    begin(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
+    session_maintain_begin(session, &batch);
     for (uint32_t i = 0; i < count && status == DM_OK; i++) {
         if (words[i] == 0 || !count_is_old(words[i], number)) {
             continue;
@@ -219,11 +209,11 @@ static enum dm_status forget_row(struct dm_session *session, uint32_t row, uint1
                          count_word(number, 0));
         }
         if (dm_batch_room(&batch) < LAYOUT_REPLICAS_MAX) {
-            status = execute(session, &batch);
-            begin(session, &batch);
+            status = session_maintain(session, &batch);
+            session_maintain_begin(session, &batch);
         }
     }
-    return status == DM_OK && batch.count != 0 ? execute(session, &batch) : status;
+    return status == DM_OK && batch.count != 0 ? session_maintain(session, &batch) : status;
 }
 
 enum dm_status count_forget(struct dm_session *session, const struct space_table *table) {

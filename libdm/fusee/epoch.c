@@ -20,12 +20,6 @@ static uint64_t announce_offset(const struct dm_session *session) {
     return session->pool->layout.announce_offset + session->client * sizeof(uint64_t);
 }
 
-static enum dm_status epoch_execute(struct dm_session *session, struct dm_batch *batch) {
-    session_execute(session, batch);
-    session->stats.kind[DM_KIND_MAINTENANCE].operations++;
-    return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
-}
-
 /* READs epoch line and space table of the first control node to `lines`, and the lines of the others behind them. */
 static void epoch_read_lines(struct dm_session *session, struct dm_batch *batch, uint8_t *lines, uint32_t bytes) {
     const struct members *members = &session->members;
@@ -61,12 +55,12 @@ static enum dm_status epoch_write_announce(struct dm_session *session, uint64_t 
     *(uint64_t *)buffer->bytes = value;
     uint8_t *lines = buffer->bytes + sizeof value;
     struct dm_batch batch;
-    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    session_maintain_begin(session, &batch);
     for (uint32_t c = 0; c < session->members.control_count; c++) {
         dm_batch_write(&batch, session->members.control[c], announce_offset(session), buffer->bytes, sizeof value);
     }
     epoch_read_lines(session, &batch, lines, LINES_BYTES);
-    enum dm_status status = epoch_execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     if (status == DM_OK) {
         session->announced_word = value;
         *epoch = ((const struct epoch_line *)lines)->epoch;
@@ -176,9 +170,9 @@ enum dm_status epoch_tick(struct dm_session *session) {
     uint64_t freed_before = session->limbo.tail;
     uint64_t look = space_look(&session->spaces);
     struct dm_batch batch;
-    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    session_maintain_begin(session, &batch);
     epoch_read_lines(session, &batch, buffer->bytes, bytes);
-    enum dm_status status = epoch_execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     if (status != DM_OK) {
         buffer_give(&session->buffers, buffer);
         return status;
@@ -206,11 +200,11 @@ enum dm_status epoch_tick(struct dm_session *session) {
         uint64_t now;
         status = epoch_write_announce(session, mine + 1, &now);
     }
-    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    session_maintain_begin(session, &batch);
     epoch_post_advance(session, &batch, buffer->bytes, bytes, !census.behind && epoch_is_due(session));
     buffer_give(&session->buffers, buffer);
     if (status == DM_OK && batch.count != 0) {
-        status = epoch_execute(session, &batch);
+        status = session_maintain(session, &batch);
     }
     allocator_drain(session);
     return status;

@@ -275,6 +275,16 @@ void session_execute(struct dm_session *session, struct dm_batch *batch) {
     session->members.fails |= batch->failed != 0;
 }
 
+void session_maintain_begin(struct dm_session *session, struct dm_batch *batch) {
+    dm_batch_init(batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+}
+
+enum dm_status session_maintain(struct dm_session *session, struct dm_batch *batch) {
+    session_execute(session, batch);
+    session->stats.kind[DM_KIND_MAINTENANCE].operations++;
+    return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
+}
+
 bool op_may_go_on(const struct fusee_op *op, enum dm_status status) {
     return status == DM_UNREACHABLE && op->members != op->session->members.word;
 }

@@ -48,26 +48,16 @@ static uint32_t picture_bytes(const struct layout *layout) {
            LAYOUT_COUNT_ROWS * layout_count_words(layout) * (uint32_t)sizeof(uint64_t);
 }
 
-static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    session_execute(session, batch);
-    session->stats.kind[DM_KIND_MAINTENANCE].operations++;
-    return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
-}
-
-static void begin(struct dm_session *session, struct dm_batch *batch) {
-    dm_batch_init(batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-}
-
 static enum dm_status picture_take(struct dm_session *session, struct picture *picture) {
     const struct layout *layout = &session->pool->layout;
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     dm_batch_read(&batch, session->members.control[0], layout->epoch_offset + offsetof(struct epoch_line, miscounts),
                   &picture->miscounts, 2 * sizeof(uint64_t));
     dm_batch_read(&batch, session->members.control[0], layout->spaces_offset, &picture->table, sizeof picture->table);
     dm_batch_read(&batch, session->members.control[0], layout->counts_offset, picture->words,
                   picture_bytes(layout) - (uint32_t)sizeof(struct picture));
-    return execute(session, &batch);
+    return session_maintain(session, &batch);
 }
 
 /* ---- Mending ---------------------------------------------------------------------------------------------------- */
@@ -99,7 +89,7 @@ static enum dm_status mend(struct dm_session *session, const struct picture *pic
     const struct layout *layout = &session->pool->layout;
     uint32_t count = layout_count_words(layout);
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     for (uint16_t s = 0; s < DM_SPACES; s++) {
         uint16_t number = space_number(picture->table.words[s], s);
         uint32_t row = number % DM_SPACES;
@@ -109,7 +99,7 @@ static enum dm_status mend(struct dm_session *session, const struct picture *pic
         post_row(session, &batch, picture, expiring,
                  mended_word(picture->words + (size_t)expiring * count, count, number, walked[s].expiring));
     }
-    enum dm_status status = batch.count == 0 ? DM_OK : execute(session, &batch);
+    enum dm_status status = batch.count == 0 ? DM_OK : session_maintain(session, &batch);
     *done = status == DM_OK;
     for (uint32_t i = 0; i < batch.count && *done; i++) {
         *done = batch.ops[i].result == batch.ops[i].compare;
@@ -117,10 +107,10 @@ static enum dm_status mend(struct dm_session *session, const struct picture *pic
     if (!*done) {
         return status;
     }
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     dm_batch_cas(&batch, session->members.control[0], layout->epoch_offset + offsetof(struct epoch_line, recounted),
                  picture->recounted, picture->miscounts);
-    return execute(session, &batch);
+    return session_maintain(session, &batch);
 }
 
 /* *done: the counts are right; else something has changed meanwhile. */
@@ -146,12 +136,12 @@ static enum dm_status recount(struct dm_session *session, struct picture *before
 
 enum dm_status recount_order(struct dm_session *session) {
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     for (uint32_t c = 0; c < session->members.control_count; c++) {
         dm_batch_faa(&batch, session->members.control[c],
                      session->pool->layout.epoch_offset + offsetof(struct epoch_line, miscounts), 1);
     }
-    return execute(session, &batch);
+    return session_maintain(session, &batch);
 }
 
 /* ---- When ------------------------------------------------------------------------------------------------------- */

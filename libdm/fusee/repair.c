@@ -23,12 +23,6 @@ static uint64_t announce_offset(const struct dm_session *session, uint32_t clien
     return session->pool->layout.announce_offset + client * sizeof(uint64_t);
 }
 
-static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    session_execute(session, batch);
-    session->stats.kind[DM_KIND_MAINTENANCE].operations++;
-    return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
-}
-
 static enum dm_status cas_word(struct dm_session *session, uint64_t offset, uint64_t from, uint64_t to, bool *done) {
     return members_cas(session, offset, from, to, done);
 }
@@ -41,12 +35,12 @@ static enum dm_status read_words(struct dm_session *session, uint64_t offset, ui
         return DM_BUSY;
     }
     struct dm_batch batch;
-    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    session_maintain_begin(session, &batch);
     for (uint32_t i = 0; i < count; i++) {
         dm_batch_read(&batch, session->members.control[0], offset + (uint64_t)i * apart,
                       buffer->bytes + i * sizeof *words, sizeof *words);
     }
-    enum dm_status status = execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     if (status == DM_OK) {
         memcpy(words, buffer->bytes, count * sizeof *words);
     }
@@ -72,10 +66,10 @@ static enum dm_status read_announced(struct dm_session *session, struct client_s
         return DM_BUSY;
     }
     struct dm_batch batch;
-    dm_batch_init(&batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
+    session_maintain_begin(session, &batch);
     dm_batch_read(&batch, session->members.control[0], announce_offset(session, 0), buffer->bytes,
                   clients * (uint32_t)sizeof(uint64_t));
-    enum dm_status status = execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     for (uint32_t c = 0; c < clients && status == DM_OK; c++) {
         if (c != session->client && ((const uint64_t *)buffer->bytes)[c] != 0) {
             client_set_add(announced, c);

@@ -253,8 +253,9 @@ static enum dm_status count_repair(struct dm_session *session, uint64_t *repairs
     status = op_execute(op);
     bool counted = status == DM_OK && cas->result == seen;
     op_batch_init(op);
+    op->slot_word = *repairs; /* what is posted lies in the session's memory */
     for (uint32_t c = 1; c < session->members.control_count && counted; c++) {
-        dm_batch_write(&op->batch, control[c], offset, repairs, sizeof *repairs);
+        dm_batch_write(&op->batch, control[c], offset, &op->slot_word, sizeof op->slot_word);
     }
     status = op->batch.count != 0 ? op_execute(op) : status;
     op_end(op);

@@ -242,6 +242,9 @@ enum dm_status op_enter(struct fusee_op *op);
 enum dm_status op_execute(struct fusee_op *op);
 /* The same for a batch that was filled just now, of no operation. */
 void session_execute(struct dm_session *session, struct dm_batch *batch);
+/* The same for a batch that belongs to no operation, booked as maintenance. */
+void session_maintain_begin(struct dm_session *session, struct dm_batch *batch);
+enum dm_status session_maintain(struct dm_session *session, struct dm_batch *batch);
 /* Has nothing happened (DM_UNREACHABLE) because the nodes that count have changed? Then it is to begin again. */
 bool op_may_go_on(const struct fusee_op *op, enum dm_status status);
 

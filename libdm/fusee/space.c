@@ -100,16 +100,6 @@ void space_note(struct space_view *view, const struct space_table *table, uint64
 
 static uint64_t table_offset(const struct dm_session *session) { return session->pool->layout.spaces_offset; }
 
-static enum dm_status execute(struct dm_session *session, struct dm_batch *batch) {
-    session_execute(session, batch);
-    session->stats.kind[DM_KIND_MAINTENANCE].operations++;
-    return batch->failed == 0 ? DM_OK : DM_UNREACHABLE;
-}
-
-static void begin(struct dm_session *session, struct dm_batch *batch) {
-    dm_batch_init(batch, &session->stats.kind[DM_KIND_MAINTENANCE].cost);
-}
-
 /* READs the table and, behind it, the epoch; notes the table. */
 static enum dm_status read_table(struct dm_session *session, struct space_table *table, uint64_t *epoch) {
     uint64_t look = space_look(&session->spaces);
@@ -118,14 +108,14 @@ static enum dm_status read_table(struct dm_session *session, struct space_table 
         return DM_BUSY;
     }
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     dm_batch_read(&batch, session->members.control[0], table_offset(session), buffer->bytes, sizeof *table);
-    enum dm_status status = execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     if (status == DM_OK) { /* behind it, so that no operation of an older epoch can have missed the change */
-        begin(session, &batch);
+        session_maintain_begin(session, &batch);
         dm_batch_read(&batch, session->members.control[0], session->pool->layout.epoch_offset,
                       buffer->bytes + sizeof *table, sizeof *epoch);
-        status = execute(session, &batch);
+        status = session_maintain(session, &batch);
     }
     if (status == DM_OK) {
         memcpy(table, buffer->bytes, sizeof *table);
@@ -139,10 +129,10 @@ static enum dm_status read_table(struct dm_session *session, struct space_table 
 /* CAS of a word of the table on control node `c`; *found: what it held. */
 static enum dm_status cas_on(struct dm_session *session, uint32_t c, size_t field, uint64_t swap[2], uint64_t *found) {
     struct dm_batch batch;
-    begin(session, &batch);
+    session_maintain_begin(session, &batch);
     struct dm_op *cas =
         dm_batch_cas(&batch, session->members.control[c], table_offset(session) + field, swap[0], swap[1]);
-    enum dm_status status = execute(session, &batch);
+    enum dm_status status = session_maintain(session, &batch);
     *found = cas->result;
     return status;
 }
@@ -178,7 +168,7 @@ static enum dm_status apply(struct dm_session *session, const struct space_table
     enum dm_status status = DM_OK;
     for (uint32_t c = session->members.control_count; c-- > 0 && status == DM_OK;) {
         struct dm_batch batch;
-        begin(session, &batch);
+        session_maintain_begin(session, &batch);
         for (uint16_t s = 0; s < DM_SPACES; s++) {
             uint64_t after = space_word_after(table->words[s], s, &change);
             if (after != table->words[s]) {
@@ -187,7 +177,7 @@ static enum dm_status apply(struct dm_session *session, const struct space_table
                              after);
             }
         }
-        status = batch.count == 0 ? DM_OK : execute(session, &batch);
+        status = batch.count == 0 ? DM_OK : session_maintain(session, &batch);
     }
     bool done;
     return status != DM_OK ? status

@@ -325,6 +325,25 @@ void gate_break(struct dm_session *session) {
     let_go(session);
 }
 
+bool gate_break_at(struct dm_session *session, uint32_t nodes, uint32_t first, uint32_t places) {
+    while (gate_batch(session) != NULL) {
+        bool any = false;
+        for (uint32_t n = 0; n < nodes && !any && places != 0; n++) {
+            any = gate_apply_next(session, (uint16_t)((first + n) % nodes));
+        }
+        if (places == 0) {
+            gate_break(session);
+            return true;
+        }
+        if (any) {
+            places--;
+        } else {
+            gate_pass(session);
+        }
+    }
+    return false;
+}
+
 void gate_cut(struct dm_session *session, bool cut) { gate_of(session)->cut = cut ? UINT32_MAX : 0; }
 
 void gate_cut_next(struct dm_session *session, uint32_t batches) { gate_of(session)->cut = batches; }

@@ -48,6 +48,9 @@ uint32_t gate_pass_all(struct dm_session *session, uint32_t most);
 
 /* The oldest waiting batch fails: of it only that happens which has been carried out. */
 void gate_break(struct dm_session *session);
+/* Carries out `places` operations of what the session posts, of one node after the other beginning with `first`, and
+ * breaks the batch that waits then. False: there was no such place. */
+bool gate_break_at(struct dm_session *session, uint32_t nodes, uint32_t first, uint32_t places);
 /* Every batch that the session posts fails from now on, and nothing of it happens; until it is not cut any more. */
 void gate_cut(struct dm_session *session, bool cut);
 /* The same for its next `batches`. */

@@ -18,27 +18,6 @@
 #define NODES_MAX 4u
 #define KEY_BYTES 48u
 
-/* Carries out `places` operations of a call, node after node from `first` on, and breaks the batch that waits then.
- * False: the call ended before. */
-static bool break_at(struct dm_session *session, uint32_t replicas, uint32_t first, uint32_t places) {
-    while (gate_batch(session) != NULL) {
-        bool any = false;
-        for (uint32_t n = 0; n < replicas && !any && places != 0; n++) {
-            any = gate_apply_next(session, (uint16_t)((first + n) % replicas));
-        }
-        if (places == 0) {
-            gate_break(session);
-            return true;
-        }
-        if (any) {
-            places--;
-        } else {
-            gate_pass(session);
-        }
-    }
-    return false;
-}
-
 static bool has_value_before(enum call_kind kind, bool fresh) { return kind != CALL_SETNX && !fresh; }
 
 /* The value that `calls` calls of this kind leave behind; NULL: none. */
@@ -81,7 +60,7 @@ static void try_places(struct trap *trap, enum call_kind kind, bool fresh, bool 
             struct call call = trap_call(trap, U, kind, key, "7");
             struct call other = trap_call(trap, V, kind, key, "7");
             trap_begin(trap, &call);
-            broken = break_at(session, trap->replicas, first, place);
+            broken = gate_break_at(session, trap->replicas, first, place);
             if (rival) {
                 call_begin(&other);
             }
@@ -154,7 +133,7 @@ static void a_long_outage_leaves_no_round_open(void **state) {
             struct call call = trap_call(&trap, U, CALL_INCR, "k", NULL);
             trap_begin_round(&trap, &call);
             gate_cut(session, true);
-            assert_true(break_at(session, r, r - 1, place));
+            assert_true(gate_break_at(session, r, r - 1, place));
             gate_open(session);
             call_finish(&call);
             assert_int_equal(call.status, DM_UNKNOWN_OUTCOME);

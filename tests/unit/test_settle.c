@@ -49,27 +49,6 @@ static enum dm_status settle(struct trap *trap, uint32_t s, uint64_t lost) {
     return settle_with_dead(trap, s, lost, UINT32_MAX);
 }
 
-/* Carries out `places` operations of a call, node after node, and breaks the batch that waits then. False: the call
- * ended before. */
-static bool break_at(struct dm_session *session, uint32_t nodes, uint32_t places) {
-    while (gate_batch(session) != NULL) {
-        bool any = false;
-        for (uint32_t n = 0; n < nodes && !any && places != 0; n++) {
-            any = gate_apply_next(session, (uint16_t)n);
-        }
-        if (places == 0) {
-            gate_break(session);
-            return true;
-        }
-        if (any) {
-            places--;
-        } else {
-            gate_pass(session);
-        }
-    }
-    return false;
-}
-
 /* Replicas that are left agree, and every live word's object is whole on all of its own. */
 static void check_left(const struct trap *trap, uint32_t s) {
     const struct dm_session *session = trap_session(trap, s);
@@ -123,7 +102,7 @@ static bool try_place(uint32_t replicas, uint32_t lost, const struct kind *kind,
     assert_int_equal(world_put(trap.world, U, "other", "1"), DM_OK);
     struct call call = trap_call(&trap, U, kind->kind, "k", "7");
     trap_begin(&trap, &call);
-    bool broken = break_at(session, replicas, place);
+    bool broken = gate_break_at(session, replicas, 0, place);
     gate_lose_node(trap.world->fabric, lost);
     gate_open(session);
     assert_int_equal(settle(&trap, V, UINT64_C(1) << lost), DM_OK);
@@ -228,7 +207,7 @@ static void a_client_and_a_node_that_are_lost_together(void **state) {
                 }
                 struct call call = trap_call(&trap, U, kinds[k].kind, "k", "7");
                 trap_begin(&trap, &call);
-                broken = break_at(session, 2, place);
+                broken = gate_break_at(session, 2, 0, place);
                 gate_kill(session);
                 gate_lose_node(trap.world->fabric, lost);
                 enum dm_status status = settle(&trap, V, UINT64_C(1) << lost);

@@ -246,6 +246,38 @@ static void a_writer_of_a_published_key_waits_for_the_others(void **state) {
     }
 }
 
+/* The key was deleted by a transaction whose intent stands in the primary still, but not on the first backup: who
+ * inserts the key into another slot finds nothing in its way. A reader that hits the intent has to look at both. */
+static void a_hit_that_meets_a_deleted_intent_looks_for_the_key_elsewhere(void **state) {
+    (void)state;
+    for (uint32_t r = 2; r <= 3; r++) {
+        struct trap trap = trap_open(r);
+        struct dm_session *owner = trap_session(&trap, U);
+        struct call insert = trap_call(&trap, V, CALL_PUT, "k", "new");
+        assert_int_equal(world_put(trap.world, X, "other", "1"), DM_OK);
+        trap_insert_in_b(&trap, &insert);
+        assert_int_equal(world_put(trap.world, W, "k", "old"), DM_OK);
+        world_expect(trap.world, W, "k", "old");
+        struct transact_call call = transact_make(trap.world, U, TRANSACT_STEPS({"k", ""}, {"other", "2"}));
+        gate_close(owner);
+        transact_begin(&call);
+        for (uint32_t i = 0; i < STEPS_MAX && !call.ended; i++) {
+            gate_pass(owner);
+        }
+        assert_int_equal(call.status, DM_OK);
+        struct call jobs = call_make(trap.world, U, CALL_JOBS, NULL, NULL);
+        call_begin(&jobs);
+        gate_pass(owner); /* the backups are clean */
+        assert_false(jobs.ended);
+        trap_end(&trap, &insert, DM_OK);
+        world_expect(trap.world, W, "k", "new");
+        gate_open(owner);
+        call_finish(&jobs);
+        world_expect(trap.world, W, "k", "new");
+        trap_close(&trap);
+    }
+}
+
 struct pair_call {
     struct world *world;
     bool ended;
@@ -300,6 +332,7 @@ int main(void) {
         cmocka_unit_test(readers_never_wait_and_never_see_half_of_it),
         cmocka_unit_test(a_reader_looks_at_every_other_slot),
         cmocka_unit_test(a_writer_of_a_published_key_waits_for_the_others),
+        cmocka_unit_test(a_hit_that_meets_a_deleted_intent_looks_for_the_key_elsewhere),
         cmocka_unit_test(a_read_of_many_keys_looks_twice_at_what_showed_a_transaction_open),
         cmocka_unit_test(a_writer_comes_before_or_behind),
         cmocka_unit_test(two_transactions_on_the_same_keys_both_happen),
